@@ -1,0 +1,37 @@
+"""PoseGen: find where a 3D human pose estimator fails, generate the data that fixes it, prove the gain.
+
+The names below are public, as are ``posegen.types``, ``posegen.protocols``, ``posegen.errors``, ``posegen.body``,
+``posegen.geometry``, ``posegen.nn``, ``posegen.assets`` and ``posegen.testing``. Importing ``posegen`` imports
+neither torch nor pydantic.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from posegen.errors import AssetError, PluginError, PosegenError, UsageError
+from posegen.hookspecs import API_VERSION, Component, hookimpl
+
+if TYPE_CHECKING:
+    from posegen.options import Options as Options
+
+__version__ = "0.1.0"
+__all__ = [
+    "API_VERSION",
+    "AssetError",
+    "Component",
+    "Options",
+    "PluginError",
+    "PosegenError",
+    "UsageError",
+    "__version__",
+    "hookimpl",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Options":
+        from posegen.options import Options
+
+        return Options
+    raise AttributeError(f"module 'posegen' has no attribute {name!r}")

@@ -1,0 +1,49 @@
+"""The errors that a user can meet: one clear sentence, and a hint that repairs it."""
+
+from __future__ import annotations
+
+
+class PosegenError(Exception):
+    """A failure with its cause (``message``) and its repair (``hint``).
+
+    The command line prints both, without a traceback unless ``--debug`` is given, and exits with ``exit_code``:
+    1 the run failed, 2 wrong usage, 3 an asset is missing or unreadable, 4 a plugin is missing or broken.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "", exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        if exit_code is not None:
+            self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+
+
+class UsageError(PosegenError):
+    """An option, key or value that cannot be used."""
+
+    exit_code = 2
+
+
+class AssetError(PosegenError):
+    """A file that is missing, truncated, corrupted or of the wrong kind."""
+
+    exit_code = 3
+
+
+class PluginError(PosegenError):
+    """A plugin that is not installed, broken, ambiguous or written for another api version."""
+
+    exit_code = 4
+
+
+def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
+    """``" did you mean 'x'?"`` for the closest known word, or ``""``."""
+    import difflib
+
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else ""

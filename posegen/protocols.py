@@ -1,0 +1,111 @@
+"""What a plugin must be. The protocols are structural: nothing needs to inherit from them.
+
+A component class is built as ``Class(options, device=device)``, where ``options`` is an instance of its nested
+``Options`` (a ``posegen.Options``, that is a frozen pydantic model that forbids unknown keys).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+    from posegen.body import Body
+    from posegen.types import Camera, Clip, Estimate, Render
+
+
+@runtime_checkable
+class Prior(Protocol):
+    """The distribution of z (Eq 3-5)."""
+
+    def sample(self, n: int, dim: int, generator: Generator) -> Tensor:
+        """-> (n, dim) float32 on the generator's device."""
+        ...
+
+
+@runtime_checkable
+class Renderer(Protocol):
+    """Draws a body. ``differentiable``: gradients reach the pose and the camera through the image."""
+
+    differentiable: bool
+    body: Body
+    """The body that is drawn, subject's shape included: labels come from it."""
+
+    def render(self, pose: Tensor, camera: Camera) -> Render:
+        """pose theta (N,23,3) axis-angle with the pelvis at the world's origin and no root rotation -> N images."""
+        ...
+
+
+@runtime_checkable
+class PoseEstimator(Protocol):
+    """Looks at a crop and says where the joints are.
+
+    ``differentiable``: gradients reach the crop.  ``module``: the network that fine-tuning trains, or None for a
+    black box.
+    """
+
+    joint_set: str
+    input_size: int
+    differentiable: bool
+    module: nn.Module | None
+
+    def crop(self, image: Tensor, box: Tensor) -> Tensor:
+        """image (N,3,H,W) and person boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,S,S), this network's own preprocessing.
+
+        Differentiable with respect to the image.
+        """
+        ...
+
+    def predict(self, crop: Tensor) -> Estimate:
+        """What ``crop`` returned -> joints of ``joint_set``, metres, camera axes. Gradients flow unless disabled."""
+        ...
+
+
+@runtime_checkable
+class Discriminator(Protocol):
+    """Judges poses; an ``nn.Module`` so that the loop can train it (Eq 9-10)."""
+
+    def scores(self, pose: Tensor) -> Tensor:
+        """pose theta (N,23,3) axis-angle -> (N, heads), 1 for real and 0 for generated."""
+        ...
+
+    def parameters(self) -> Any: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+
+@runtime_checkable
+class BodySource(Protocol):
+    """Where a body model comes from (kind ``body``)."""
+
+    def body(self, betas: Sequence[float] | Tensor | None = None) -> Body:
+        """The body with this shape (10 betas; None is the mean shape)."""
+        ...
+
+
+@runtime_checkable
+class Motion(Protocol):
+    """Real poses (kind ``motion``): what the discriminator calls human, and what the benchmark is rendered from."""
+
+    def clips(self, split: str) -> list[Clip]:
+        """``split`` is ``train``, ``validation`` or ``test``."""
+        ...
+
+
+@runtime_checkable
+class Photos(Protocol):
+    """Photographs (kind ``photos``): square crops of people, and images to stand behind a rendered person."""
+
+    def people(self, split: str) -> Tensor:
+        """(N,3,256,256) float32 crops of real people; ``split`` is ``train`` or ``test``."""
+        ...
+
+    def people_joints(self, split: str) -> tuple[str, Tensor]:
+        """Joint set and a stronger model's joints (N,J,3) in metres, camera axes, for ``people(split)``."""
+        ...
+
+    def backgrounds(self, split: str) -> Tensor:
+        """(N,3,256,256) float32 images without people; ``split`` is ``train`` or ``test``."""
+        ...

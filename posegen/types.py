@@ -1,0 +1,107 @@
+"""The values that travel between the parts. Units and frames are said here, once.
+
+World: metres, right-handed, +Y up, the origin at the body's pelvis joint; a body in rest pose faces +Z and its left
+is +X. Camera (OpenCV): x right, y down, z forward; ``x_cam = R x_world + t``; intrinsics in pixels, pixel centres at
+half integers. Images: float NCHW, RGB, [0, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A batch of N pinhole cameras.
+
+    rotation: (N,3,3) world to camera.  translation: (N,3) metres.  intrinsics: (N,3,3) pixels.
+    """
+
+    rotation: Tensor
+    translation: Tensor
+    intrinsics: Tensor
+    width: int
+    height: int
+
+    def __len__(self) -> int:
+        return len(self.rotation)
+
+    def __getitem__(self, index: slice | Tensor) -> Camera:
+        return Camera(self.rotation[index], self.translation[index], self.intrinsics[index], self.width, self.height)
+
+    def to_camera(self, points: Tensor) -> Tensor:
+        """World points (N,P,3) -> camera coordinates (N,P,3), metres."""
+        return points @ self.rotation.transpose(-1, -2) + self.translation[:, None]
+
+    def project(self, points: Tensor) -> Tensor:
+        """World points (N,P,3) -> pixels (N,P,2)."""
+        p = self.to_camera(points) @ self.intrinsics.transpose(-1, -2)
+        return p[..., :2] / p[..., 2:]
+
+
+@dataclass(frozen=True, slots=True)
+class Render:
+    """What a renderer drew: the person's colour over black (premultiplied), and how much of each pixel is person.
+
+    image: (N,3,H,W) in [0,1].  alpha: (N,1,H,W) in [0,1].
+    """
+
+    image: Tensor
+    alpha: Tensor
+
+    def over(self, background: Tensor | float = 1.0) -> Tensor:
+        """The person composited over a background: a constant, or images that broadcast to (N,3,H,W)."""
+        return self.image + (1 - self.alpha) * background
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What an estimator saw. Only ``joints`` is required.
+
+    joints: (N,J,3) metres, camera axes, any origin (every loss and metric is centred on the joint set's root).
+    body_pose: (N,23,3) axis-angle.  global_orient: (N,3) axis-angle, body to camera axes.  betas: (N,10).
+    camera: (N,3) weak perspective (s, tx, ty).  visibility: (N,J) in [0,1].
+    """
+
+    joints: Tensor
+    body_pose: Tensor | None = None
+    global_orient: Tensor | None = None
+    betas: Tensor | None = None
+    camera: Tensor | None = None
+    visibility: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A motion clip. poses: (T,24,3) axis-angle, root first.  root_translation: (T,3) metres.  fps: frames a second."""
+
+    name: str
+    split: str
+    poses: Tensor
+    root_translation: Tensor
+    fps: float
+
+
+@dataclass(frozen=True, slots=True)
+class JointSet:
+    """A named list of joints.
+
+    joints: their names in order.  root: indices whose mean is the origin of every comparison.
+    limbs: indices of ankles, knees, hips, wrists, elbows, shoulders: the joints that errors are measured on, so that
+    numbers of different estimators can stand side by side.  left_right: pairs that a mirror image exchanges.
+    edges: pairs to draw as bones.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    root: tuple[int, ...]
+    limbs: tuple[int, ...]
+    left_right: tuple[tuple[int, int], ...] = ()
+    edges: tuple[tuple[int, int], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.joints)
