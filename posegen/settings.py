@@ -1,0 +1,151 @@
+"""Every setting of a run that is not an option of one plugin, with the paper's names where it has them.
+
+Importing this file imports pydantic and no torch: the command line can show and check a recipe without either network.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from posegen.options import Options
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Selection(Options):
+    """One component: its name, and the options that its own ``Options`` class checks."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class CameraSettings(Options):
+    distance: PositiveFloat = 4.0
+    """Metres from the camera to the pelvis."""
+    size: PositiveInt = 256
+    """Side of the rendered square image, pixels."""
+
+
+class GeneratorSettings(Options):
+    z_dim: PositiveInt = 32
+    width: PositiveInt = 256
+    stages: PositiveInt = 2
+    lr: PositiveFloat = 1e-4
+    """Adam's learning rate of the generator."""
+    discriminator_lr: PositiveFloat = 1e-4
+    """Adam's learning rate of the discriminator."""
+
+
+class FeedbackSettings(Options):
+    mode: Literal["label", "rendered", "score"] = "label"
+    """How the error reaches the generator: through the label alone (the published script), through the rendered image
+    (the paper), or by a score-function estimate (black boxes)."""
+    scenario: Literal["out_of_distribution", "in_distribution"] = "out_of_distribution"
+    """Scenario 2 raises the estimator's error (the paper's default), scenario 1 lowers it."""
+    w1: NonNegativeFloat = 1.0
+    """Weight of the adversarial loss (Eq 8)."""
+    w2: NonNegativeFloat = 0.1
+    """Weight of the feedback loss (Eq 8)."""
+    c: PositiveFloat = 1.0
+    """Threshold c in metres: out_of_distribution minimises c - error."""
+    clamp: bool = False
+    """Stop pushing where the error exceeds c (the paper); the published script has no clamp."""
+    every: PositiveInt = 5
+    """Feedback is computed in every n-th iteration after the warm-up."""
+    samples: PositiveInt = 20
+    """How many of the batch's poses are rendered for feedback."""
+    sigma: PositiveFloat = 0.1
+    """Standard deviation of the exploration of mode ``score``, radians."""
+
+
+class LoopSettings(Options):
+    rounds: PositiveInt = 1
+    """Rounds of [train the generator against the current estimator, draw samples, fine-tune]."""
+    warmup: NonNegativeInt = 300
+    """Iterations of generator and discriminator alone before the first feedback."""
+    iterations: PositiveInt = 200
+    """Iterations with feedback in each round."""
+    batch: PositiveInt = 256
+    """Poses in a batch."""
+    clip: PositiveFloat = 1.0
+    """Largest gradient norm of generator and discriminator."""
+    samples: PositiveInt = 1500
+    """(image, pose) pairs drawn from the generator in each round."""
+
+
+class AppearanceSettings(Options):
+    """Variation of what a fine-tuning image looks like; the pose and the view stay as they are."""
+
+    backgrounds: Share = 0.9
+    """Share of images that get a background photograph."""
+    brightness: NonNegativeFloat = 0.3
+    contrast: NonNegativeFloat = 0.3
+    colour: NonNegativeFloat = 0.15
+    """Largest relative change of each colour channel."""
+    noise: NonNegativeFloat = 0.03
+    """Largest standard deviation of pixel noise."""
+    blur: NonNegativeFloat = 1.0
+    """Largest standard deviation of Gaussian blur, pixels."""
+
+
+class RetainSettings(Options):
+    """What keeps fine-tuning from forgetting."""
+
+    photos: NonNegativeFloat = 1.0
+    """Weight of distillation from the original network on photographs of people."""
+    folder: Path | None = None
+    """A folder of square crops of people, unlabelled; without one, the starter's training photographs."""
+    renders: NonNegativeFloat = 0.0
+    """Weight of distillation from the original network on in-distribution renders."""
+    replay: Share = 0.3
+    """Share of in-distribution renders, with their labels, in every batch."""
+    weights: NonNegativeFloat = 0.0
+    """Weight of the squared distance to the original weights."""
+    average: Share = 1.0
+    """Share of the fine-tuned weights in the final average with the original ones (1: no averaging)."""
+
+
+class FinetuneSettings(Options):
+    epochs: PositiveInt = 3
+    batch: PositiveInt = 32
+    lr: PositiveFloat | None = None
+    """Adam's learning rate; without one, the estimator's own."""
+    d: PositiveFloat = 0.2
+    """Threshold d in metres: samples with a larger scale-aligned error are left out (Eq 13)."""
+    over_d: Literal["drop", "zero", "keep"] = "drop"
+    """Left-out samples are dropped from the mean (the published script), count as zero (Eq 13), or are kept."""
+    scale_aligned: bool = True
+    """Scale the prediction to the truth's size before the loss, as the published script does."""
+    workers: NonNegativeInt = 0
+
+
+class EvaluateSettings(Options):
+    splits: tuple[str, ...] = ("ind", "usd", "ood_people", "ood_action", "real")
+    samples: PositiveInt = 200
+    """Images of each rendered split."""
+    bootstrap: PositiveInt = 1000
+    """Resamples for the 95 % intervals."""
+
+
+class Settings(Options):
+    """One run."""
+
+    seed: NonNegativeInt = 0
+    device: str = "cpu"
+    renderer: Selection = Selection(name="mesh")
+    estimator: Selection = Selection(name="blazepose")
+    prior: Selection = Selection(name="normal")
+    discriminator: Selection = Selection(name="parts")
+    motion: Selection = Selection(name="starter")
+    photos: Selection = Selection(name="starter")
+    camera: CameraSettings = CameraSettings()
+    generator: GeneratorSettings = GeneratorSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
+    loop: LoopSettings = LoopSettings()
+    finetune: FinetuneSettings = FinetuneSettings()
+    retain: RetainSettings = RetainSettings()
+    appearance: AppearanceSettings = AppearanceSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
