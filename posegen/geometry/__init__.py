@@ -1,0 +1,27 @@
+"""Rotations, viewpoints, cameras, crops and similarity alignment: batched, differentiable, on any device."""
+
+from __future__ import annotations
+
+from posegen.geometry.camera import CHEST_HEIGHT, orbit
+from posegen.geometry.crop import box_from_alpha, box_from_points, resample, square
+from posegen.geometry.procrustes import align, similarity
+from posegen.geometry.rotation import rotmat_to_rotvec, rotvec_to_rotmat
+from posegen.geometry.viewpoint import from_spherical, relative, to_spherical, uniform_sphere, view_rotation
+
+__all__ = [
+    "CHEST_HEIGHT",
+    "align",
+    "box_from_alpha",
+    "box_from_points",
+    "from_spherical",
+    "orbit",
+    "relative",
+    "resample",
+    "rotmat_to_rotvec",
+    "rotvec_to_rotmat",
+    "similarity",
+    "square",
+    "to_spherical",
+    "uniform_sphere",
+    "view_rotation",
+]

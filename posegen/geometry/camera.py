@@ -1,0 +1,27 @@
+"""The camera that a view stands for."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from posegen.geometry.viewpoint import view_rotation
+from posegen.types import Camera
+
+CHEST_HEIGHT = 0.25
+"""Metres that the camera stands above the pelvis at K = 0: about the chest, as in the public data sets."""
+
+
+def orbit(view: Tensor, *, distance: float | Tensor = 4.0, focal: float | None = None, size: int = 256) -> Camera:
+    """Cameras that look at the body from ``view`` (N,3): ``R = R0 Exp(K)^T``, ``t = (0, CHEST_HEIGHT, distance)``.
+
+    distance: metres from the pelvis along the line of sight, a number or (N,).  focal: pixels; None is 1.5 * size,
+    which at 4 m shows 2.7 m: a standing person with raised arms and a margin.  size: width and height in pixels.
+    The graph of ``view`` is kept.
+    """
+    n = len(view)
+    away = torch.as_tensor(distance, dtype=view.dtype, device=view.device).expand(n)
+    translation = torch.stack([torch.zeros_like(away), torch.full_like(away, CHEST_HEIGHT), away], dim=-1)
+    f, c = 1.5 * size if focal is None else focal, size / 2
+    intrinsics = view.new_tensor([[f, 0.0, c], [0.0, f, c], [0.0, 0.0, 1.0]]).expand(n, 3, 3)
+    return Camera(view_rotation(view), translation, intrinsics, width=size, height=size)

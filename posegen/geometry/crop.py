@@ -1,0 +1,66 @@
+"""Person boxes, and the crop that an estimator looks at. Boxes are x0,y0,x1,y1 in pixels; pixel i spans [i, i+1]."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def box_from_alpha(alpha: Tensor, threshold: float = 0.5) -> Tensor:
+    """The tight box (N,4) around the pixels of ``alpha`` (N,1,H,W) above ``threshold``; an empty
+    image gives all of it."""
+    person = alpha[:, 0] > threshold
+    spans = []
+    for along in (person.any(dim=1), person.any(dim=2)):  # columns (N,W), rows (N,H)
+        size = along.shape[1]
+        on = along.to(torch.uint8)
+        first = on.argmax(dim=1)
+        last = size - on.flip(1).argmax(dim=1)  # nothing on: first 0, last size, which is the whole frame
+        spans.append((first, last))
+    (x0, x1), (y0, y1) = spans
+    return torch.stack([x0, y0, x1, y1], dim=1).to(alpha.dtype)
+
+
+def box_from_points(points: Tensor) -> Tensor:
+    """The tight box (N,4) around pixel positions (N,P,2)."""
+    return torch.cat([points.amin(dim=1), points.amax(dim=1)], dim=1)
+
+
+def square(box: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """Boxes (N,4) -> centre (N,2) and side (N,) of the square that holds ``scale`` times the longer side."""
+    low, high = box[:, :2], box[:, 2:]
+    return (low + high) / 2, (high - low).amax(dim=1) * scale
+
+
+def resample(
+    image: Tensor, centre: Tensor, side: Tensor, size: int, angle: Tensor | None = None, fill: float = 0.0
+) -> Tensor:
+    """Cut squares out of images (N,C,H,W) -> (N,C,size,size), differentiable in the image and in the square.
+
+    centre (N,2) and side (N,): pixels.  angle (N,): radians; the crop's x axis points along (cos, sin) of the image.
+    fill: the value outside the image.  An image larger than the crop is sampled from a pyramid of box-filtered copies,
+    blended by the crop's scale, so that shrinking does not alias; the pyramid depends on shapes alone, never on the
+    other crops of the batch.
+    """
+    n, _, height, width = image.shape
+    step = (torch.arange(size, dtype=centre.dtype, device=centre.device) + 0.5) / size - 0.5
+    offset = torch.stack(torch.meshgrid(step, step, indexing="xy"), dim=-1).reshape(1, -1, 2) * side[:, None, None]
+    if angle is not None:
+        cos, sin = torch.cos(angle), torch.sin(angle)
+        offset = offset @ torch.stack([cos, sin, -sin, cos], dim=-1).reshape(-1, 2, 2)
+    pixels = (centre[:, None] + offset).reshape(n, size, size, 2)
+
+    levels = max(0, math.ceil(math.log2(max(height, width) / size)))
+    level = torch.log2((side / size).clamp(1, 2**levels))
+    out = torch.zeros((n, image.shape[1], size, size), dtype=image.dtype, device=image.device)
+    copy = image - fill
+    for k in range(levels + 1):
+        if k:
+            copy = F.avg_pool2d(copy, 2, ceil_mode=True)
+        extent = pixels.new_tensor([copy.shape[3], copy.shape[2]]) * 2**k
+        sampled = F.grid_sample(copy, (2 * pixels / extent - 1).to(copy.dtype), align_corners=False)
+        out = out + sampled * (1 - (level - k).abs()).clamp_min(0).to(copy.dtype)[:, None, None, None]
+    return out + fill
