@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from posegen.geometry.camera import CHEST_HEIGHT, orbit
+from posegen.geometry.camera import CHEST_HEIGHT, frame, orbit
 from posegen.geometry.crop import box_from_alpha, box_from_points, resample, square
 from posegen.geometry.procrustes import align, similarity
 from posegen.geometry.rotation import rotmat_to_rotvec, rotvec_to_rotmat
@@ -13,6 +13,7 @@ __all__ = [
     "align",
     "box_from_alpha",
     "box_from_points",
+    "frame",
     "from_spherical",
     "orbit",
     "relative",

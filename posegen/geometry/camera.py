@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -10,6 +12,22 @@ from posegen.types import Camera
 
 CHEST_HEIGHT = 0.25
 """Metres that the camera stands above the pelvis at K = 0: about the chest, as in the public data sets."""
+
+
+def frame(camera: Camera, points: Tensor, margin: float = 1.5) -> Camera:
+    """The same cameras, zoomed and shifted so that world ``points`` (N,P,3) fill the image up to ``margin``.
+
+    A crop of a picture is a change of its intrinsics alone; rendering the crop directly wastes no pixel and never cuts
+    a raised arm off. The new intrinsics are constants: no gradient flows through the framing.
+    """
+    pixels = camera.project(points).detach()
+    low, high = pixels.amin(1), pixels.amax(1)
+    zoom = min(camera.width, camera.height) / ((high - low).amax(1) * margin).clamp(min=1e-6)
+    middle = camera.intrinsics.new_tensor([camera.width / 2, camera.height / 2])
+    intrinsics = camera.intrinsics.clone()
+    intrinsics[:, :2, :2] *= zoom[:, None, None]
+    intrinsics[:, :2, 2] = (camera.intrinsics[:, :2, 2] - (low + high) / 2) * zoom[:, None] + middle
+    return replace(camera, intrinsics=intrinsics)
 
 
 def orbit(view: Tensor, *, distance: float | Tensor = 4.0, focal: float | None = None, size: int = 256) -> Camera:
