@@ -1,0 +1,1 @@
+"""Datasets: the open benchmark, and the data that PoseGen generates."""

@@ -1,0 +1,124 @@
+"""Rendered samples with their labels: what the generator proposes and the estimator is fine-tuned on.
+
+On disk a dataset is a folder: ``images/000000.png`` (RGBA, the person alone), ``labels.safetensors`` and
+``dataset.json``, which states the conventions and the number of samples.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from posegen.checkpoint import load_tensors, save_tensors, write_text
+from posegen.errors import AssetError
+from posegen.types import Render
+
+FORMAT = "posegen-dataset-1"
+CONVENTIONS = (
+    "theta: SMPL body pose (23,3) axis-angle, radians; view: K (3) axis-angle, the camera's rotation around the pelvis; "
+    "truth: joints in metres, camera axes (x right, y down, z forward), origin at the pelvis; "
+    "box: x0,y0,x1,y1 pixels; error: the estimator's mean limb error in metres when the sample was drawn; "
+    "images: RGBA, straight alpha"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """N rendered people.
+
+    image: (N,3,H,W) uint8, premultiplied by alpha.  alpha: (N,1,H,W) uint8.  box: (N,4) pixels.  theta: (N,23,3).
+    view: (N,3).  truth: (N,J,3) joints of the estimator's joint set, metres, camera axes.  error: (N,) metres.
+    """
+
+    image: Tensor
+    alpha: Tensor
+    box: Tensor
+    theta: Tensor
+    view: Tensor
+    truth: Tensor
+    error: Tensor
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def __getitem__(self, index: Tensor | slice) -> Samples:
+        return Samples(*(getattr(self, f.name)[index] for f in fields(self)))
+
+    def render(self) -> Render:
+        """The images as floats in [0,1]."""
+        return Render(self.image.float() / 255, self.alpha.float() / 255)
+
+    def to(self, device: str | torch.device) -> Samples:
+        return Samples(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+
+def concatenate(parts: Iterable[Samples]) -> Samples:
+    listed = list(parts)
+    return Samples(*(torch.cat([getattr(p, f.name) for p in listed]) for f in fields(Samples)))
+
+
+def to_bytes(image: Tensor) -> Tensor:
+    """Float images in [0,1] -> uint8, rounded."""
+    return (image.detach() * 255).round().clamp(0, 255).to(torch.uint8)
+
+
+def save(samples: Samples, folder: Path, *, joint_set: str) -> None:
+    """Write a dataset folder; ``dataset.json`` comes last, so that a folder that has it is complete."""
+    images = folder / "images"
+    images.mkdir(parents=True, exist_ok=True)
+
+    def write(i: int) -> None:
+        Image.fromarray(_straight(samples.image[i], samples.alpha[i])).save(images / f"{i:06d}.png", compress_level=1)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, range(len(samples))))
+    labels = {f.name: getattr(samples, f.name) for f in fields(samples) if f.name not in ("image", "alpha")}
+    save_tensors(folder / "labels.safetensors", labels)
+    about = {"format": FORMAT, "samples": len(samples), "joint_set": joint_set, "conventions": CONVENTIONS}
+    write_text(folder / "dataset.json", json.dumps(about, indent=1) + "\n")
+
+
+def load(folder: Path) -> Samples:
+    """Read a dataset folder. Raises AssetError naming the file that is missing or damaged."""
+    about = folder / "dataset.json"
+    try:
+        count = int(json.loads(about.read_text())["samples"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AssetError(f"{about} is not a complete PoseGen dataset: {error}", "generate it again") from error
+
+    def read(i: int) -> tuple[Tensor, Tensor]:
+        path = folder / "images" / f"{i:06d}.png"
+        try:
+            with Image.open(path) as file:
+                return _premultiplied(np.asarray(file.convert("RGBA")))
+        except (OSError, UnidentifiedImageError, SyntaxError) as error:
+            raise AssetError(f"{path} cannot be read: {error}", "generate the dataset again") from error
+
+    with ThreadPoolExecutor(2) as pool:
+        pairs = list(pool.map(read, range(count)))
+    labels = load_tensors(folder / "labels.safetensors")
+    missing = [f.name for f in fields(Samples) if f.name not in labels and f.name not in ("image", "alpha")]
+    if missing or any(len(value) != count for value in labels.values()):
+        wrong = f"lacks {missing[0]!r}" if missing else f"does not hold {count} samples"
+        raise AssetError(f"{folder / 'labels.safetensors'} {wrong}", "generate the dataset again")
+    return Samples(image=torch.stack([p[0] for p in pairs]), alpha=torch.stack([p[1] for p in pairs]), **labels)
+
+
+def _straight(image: Tensor, alpha: Tensor) -> np.ndarray:
+    """Premultiplied (3,H,W) and alpha (1,H,W), uint8 -> RGBA (H,W,4) uint8 with straight alpha."""
+    a = alpha.float().clamp(min=1) / 255
+    colour = (image.float() / a).round().clamp(0, 255).to(torch.uint8)
+    return np.ascontiguousarray(torch.cat([colour, alpha]).permute(1, 2, 0).numpy())
+
+
+def _premultiplied(rgba: np.ndarray) -> tuple[Tensor, Tensor]:
+    pixels = torch.from_numpy(rgba.copy()).permute(2, 0, 1)
+    return (pixels[:3].float() * (pixels[3:].float() / 255)).round().to(torch.uint8), pixels[3:].contiguous()

@@ -1,0 +1,110 @@
+"""The open benchmark: five splits that need no licensed file (docs/benchmark.md).
+
+Four are drawn by the mesh renderer, whatever renderer is under test, from test clips and a fixed seed: the same images
+on every run. The fifth is photographs of a real person, judged by their distance to a stronger model's joints.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from posegen.datasets.generated import to_bytes
+from posegen.datasets.photos import photo_box
+from posegen.errors import UsageError, nearest
+from posegen.geometry import box_from_alpha, frame, from_spherical, orbit, relative, rotvec_to_rotmat, uniform_sphere
+from posegen.protocols import Motion, Photos, Renderer
+
+DISTANCE, SIZE = 4.0, 256  # metres, pixels
+UPRIGHT = math.cos(math.radians(30))
+ACROBATIC = ("humanoid3d_cartwheel", "humanoid3d_getup_faceup", "humanoid3d_spinkick")
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How one rendered split is drawn. elevation: degrees, None is uniform on the sphere. like: what it stands for."""
+
+    name: str
+    subjects: tuple[str, ...]
+    poses: str
+    elevation: tuple[float, float] | None
+    backgrounds: bool
+    like: str
+
+
+SPLITS = {
+    s.name: s
+    for s in (
+        Split("ind", ("s0",), "upright", (-5, 15), False, "what estimators are trained on"),
+        Split("usd", ("s0",), "all", None, False, "the paper's user-specific test"),
+        Split("ood_people", ("s4", "s5", "s6", "s7"), "all", None, True, "AGORA"),
+        Split("ood_action", ("s0", "s4"), "acrobatic", (-40, 10), False, "SKI-Pose"),
+    )
+}
+NAMES = (*SPLITS, "real")
+
+
+@dataclass(frozen=True, slots=True)
+class Shots:
+    """Images with truth. image: (N,3,H,W) uint8.  box: (N,4) pixels.  joints: (N,J,3) of ``joint_set``, metres."""
+
+    name: str
+    image: Tensor
+    box: Tensor
+    joints: Tensor
+    joint_set: str
+
+
+def shots(
+    name: str, joint_set: str, *, motion: Motion, photos: Photos, mesh: Callable[[str], Renderer], samples: int
+) -> Shots:
+    """One split for an estimator with this joint set; ``mesh`` gives the mesh renderer of a subject."""
+    if name == "real":
+        image = photos.people("test")
+        teacher, joints = photos.people_joints("test")
+        return Shots(name, to_bytes(image), photo_box(image), joints, teacher)
+    if name not in SPLITS:
+        raise UsageError(f"no split '{name}' in the open benchmark", nearest(name, NAMES) or f"choose among {', '.join(NAMES)}")
+    split = SPLITS[name]
+    rng = torch.Generator().manual_seed(zlib.crc32(f"open/{name}".encode()))
+    poses = _poses(split, motion)
+    poses = poses[torch.randperm(len(poses), generator=rng)[:samples]]
+    root, theta = poses[:, 0], poses[:, 1:]
+    view = relative(_views(len(poses), split, rng), root)
+    backdrop = photos.backgrounds("test")
+    images, boxes, joints = [], [], []
+    subjects = len(split.subjects)
+    for i, subject in enumerate(split.subjects):
+        renderer = mesh(subject)
+        pose, k = theta[i::subjects], view[i::subjects]
+        render = renderer.render(pose, frame(orbit(k, distance=DISTANCE, size=SIZE), renderer.body.joints(pose)))
+        behind = backdrop[torch.randint(len(backdrop), (len(pose),), generator=rng)] if split.backgrounds else 1.0
+        images.append(to_bytes(render.over(behind)))
+        boxes.append(box_from_alpha(render.alpha))
+        joints.append(renderer.body.joints(pose, k, joint_set))
+    return Shots(name, torch.cat(images), torch.cat(boxes), torch.cat(joints), joint_set)
+
+
+def _poses(split: Split, motion: Motion) -> Tensor:
+    """-> (N,24,3) axis-angle, root first."""
+    if split.poses == "acrobatic":
+        clips = [c for part in ("validation", "test") for c in motion.clips(part) if c.name in ACROBATIC]
+    else:
+        clips = motion.clips("test")
+    poses = torch.cat([c.poses for c in clips]).float()
+    if split.poses == "upright":
+        poses = poses[rotvec_to_rotmat(poses[:, 0])[:, 1, 1] > UPRIGHT]
+    return poses
+
+
+def _views(n: int, split: Split, rng: torch.Generator) -> Tensor:
+    if split.elevation is None:
+        return uniform_sphere(n, rng)
+    low, high = (math.radians(e) for e in split.elevation)
+    azimuth = (2 * torch.rand(n, generator=rng) - 1) * math.pi
+    return from_spherical(azimuth, low + (high - low) * torch.rand(n, generator=rng))

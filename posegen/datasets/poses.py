@@ -1,0 +1,50 @@
+"""The real poses that the discriminator calls human."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from posegen.body.joints import JOINT_SETS
+from posegen.types import Clip
+
+# theta's joints (SMPL's order without the root) that one frame may lend to another
+LEGS = tuple(j - 1 for j in (1, 2, 4, 5, 7, 8, 10, 11))
+LEFT_ARM = tuple(j - 1 for j in (13, 16, 18, 20, 22))
+RIGHT_ARM = tuple(j - 1 for j in (14, 17, 19, 21, 23))
+
+
+def mirror(pose: Tensor) -> Tensor:
+    """The mirror image of poses theta (N,23,3) axis-angle: left and right exchanged, rotations reflected in x."""
+    order = list(range(24))
+    for left, right in JOINT_SETS["smpl24"].left_right:
+        order[left], order[right] = right, left
+    return pose[:, [j - 1 for j in order[1:]]] * pose.new_tensor([1.0, -1.0, -1.0])
+
+
+class RealPoses:
+    """Poses theta of motion clips, enlarged by mirror images and by recombining legs and arms of two frames.
+
+    A few clips hold a few hundred distinct poses; arms and legs move independently enough that a mixture of two
+    human poses is nearly always a human pose.
+    """
+
+    def __init__(self, clips: Sequence[Clip], *, recombine: float = 0.5, device: str = "cpu") -> None:
+        self.poses = torch.cat([clip.poses for clip in clips])[:, 1:].float().to(device)
+        self.recombine = recombine
+
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        """-> theta (n,23,3) axis-angle, radians."""
+        pose = self._draw(n, rng)
+        for part in (LEGS, LEFT_ARM, RIGHT_ARM):
+            taken = torch.rand(n, generator=rng, device=rng.device) < self.recombine
+            donor = self._draw(n, rng)
+            pose[:, part] = torch.where(taken.to(pose.device)[:, None, None], donor[:, part], pose[:, part])
+        return pose
+
+    def _draw(self, n: int, rng: torch.Generator) -> Tensor:
+        pose = self.poses[torch.randint(len(self.poses), (n,), generator=rng, device=rng.device).to(self.poses.device)]
+        flip = (torch.rand(n, generator=rng, device=rng.device) < 0.5).to(pose.device)
+        return torch.where(flip[:, None, None], mirror(pose), pose)

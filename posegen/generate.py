@@ -1,0 +1,68 @@
+"""Stage 1: proposals become a dataset of rendered, labelled samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from posegen import losses
+from posegen.appearance import Appearance
+from posegen.datasets.generated import Samples, concatenate, to_bytes
+from posegen.datasets.poses import RealPoses
+from posegen.geometry import box_from_alpha, frame, from_spherical, orbit
+from posegen.protocols import PoseEstimator, Renderer
+from posegen.settings import CameraSettings
+
+BATCH = 32  # samples rendered at once
+
+# what estimators are trained on: a camera at chest height, anywhere around an upright person
+IN_DISTRIBUTION_ELEVATION = (-5.0, 15.0)  # degrees
+
+
+@torch.no_grad()
+def render_samples(
+    theta: Tensor,
+    view: Tensor,
+    *,
+    renderer: Renderer,
+    estimator: PoseEstimator,
+    appearance: Appearance,
+    camera: CameraSettings,
+    rng: torch.Generator,
+) -> Iterator[Samples]:
+    """theta (N,23,3), view K (N,3) -> batches of samples with truth and the estimator's present error.
+
+    A sample whose person is not visible at all is left out.
+    """
+    joint_set = renderer.body.joint_set(estimator.joint_set)
+    for start in range(0, len(theta), BATCH):
+        pose, k = theta[start : start + BATCH], view[start : start + BATCH]
+        shot = frame(orbit(k, distance=camera.distance, size=camera.size), renderer.body.joints(pose))
+        render = renderer.render(pose, shot)
+        box = box_from_alpha(render.alpha)
+        truth = renderer.body.joints(pose, k, joint_set.name)
+        estimate = estimator.predict(estimator.crop(appearance.compose(render, rng), box))
+        samples = Samples(
+            image=to_bytes(render.image),
+            alpha=to_bytes(render.alpha),
+            box=box,
+            theta=pose,
+            view=k,
+            truth=truth,
+            error=losses.joint_error(estimate.joints, truth, joint_set),
+        )
+        yield samples[render.alpha.flatten(1).amax(1) > 0.5].to("cpu")
+
+
+def in_distribution(n: int, real_poses: RealPoses, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Real poses seen from chest height: theta (n,23,3), view K (n,3)."""
+    low, high = (torch.deg2rad(torch.tensor(e)) for e in IN_DISTRIBUTION_ELEVATION)
+    azimuth = (2 * torch.rand(n, generator=rng, device=rng.device) - 1) * torch.pi
+    elevation = low + (high - low) * torch.rand(n, generator=rng, device=rng.device)
+    theta = real_poses.sample(n, rng)
+    return theta, from_spherical(azimuth, elevation).to(theta)
+
+
+__all__ = ["concatenate", "in_distribution", "render_samples"]

@@ -1,0 +1,149 @@
+"""The method on one page: a generator that learns where an estimator fails.
+
+    z = prior.sample(n); theta, K = generator(z)
+    L_D on real poses against theta                                              Eq 10
+    truth = body.joints(theta, K); image = renderer(theta, camera(K)); estimate = estimator(image)
+    L_G = w1 * L_adv(D(theta)) + w2 * L_fb(estimate, truth)                      Eq 6-9
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from posegen import losses
+from posegen.appearance import Appearance
+from posegen.datasets.poses import RealPoses
+from posegen.generator import PoseGenerator
+from posegen.geometry import box_from_alpha, frame, orbit
+from posegen.pool import PosePool
+from posegen.protocols import Discriminator, PoseEstimator, Prior, Renderer
+from posegen.settings import Settings
+from posegen.types import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One iteration's losses as tensors, still on the device: reading them is the caller's choice.
+
+    error: the estimator's mean error in metres, None in iterations without feedback.
+    diversity: standard deviation of theta over the batch, radians.  spread: of the discriminator's scores.
+    """
+
+    discriminator: Tensor
+    adversarial: Tensor
+    total: Tensor
+    diversity: Tensor
+    spread: Tensor
+    error: Tensor | None
+
+
+class PoseGen:
+    """Generator and discriminator, trained together, with the estimator's error fed back (paper, Figure 2)."""
+
+    def __init__(
+        self,
+        *,
+        renderer: Renderer,
+        estimator: PoseEstimator,
+        prior: Prior,
+        discriminator: Discriminator,
+        real_poses: RealPoses,
+        appearance: Appearance,
+        settings: Settings,
+        rng: torch.Generator,
+    ) -> None:
+        self.renderer, self.estimator, self.prior = renderer, estimator, prior
+        self.real_poses, self.appearance, self.settings = real_poses, appearance, settings
+        sizes = settings.generator
+        self.generator = PoseGenerator(sizes.z_dim, sizes.width, sizes.stages, rng=rng).to(settings.device)
+        self.discriminator = discriminator
+        self.adam_g = torch.optim.Adam(self.generator.parameters(), lr=sizes.lr)
+        self.adam_d = torch.optim.Adam(discriminator.parameters(), lr=sizes.discriminator_lr)
+        self.pool = PosePool()
+        self.joint_set = renderer.body.joint_set(estimator.joint_set)
+
+    def warm_up(self, rng: torch.Generator) -> Iterator[Progress]:
+        """Generator and discriminator alone: first the poses must become human."""
+        for _ in range(self.settings.loop.warmup):
+            yield self.step(rng, with_feedback=False)
+
+    def train(self, rng: torch.Generator) -> Iterator[Progress]:
+        """One round of iterations with feedback from the estimator as it is now."""
+        for i in range(self.settings.loop.iterations):
+            yield self.step(rng, with_feedback=i % self.settings.feedback.every == 0)
+
+    def step(self, rng: torch.Generator, *, with_feedback: bool) -> Progress:
+        loop, weights = self.settings.loop, self.settings.feedback
+        theta, view = self.propose(loop.batch, rng)
+
+        self.discriminator.requires_grad_(True)
+        real_scores = self.discriminator.scores(self.real_poses.sample(loop.batch, rng))
+        fake_scores = self.discriminator.scores(self.pool.swap(theta.detach(), rng))
+        discriminator_loss = losses.discriminator(real_scores, fake_scores)
+        self._descend(discriminator_loss, self.adam_d)
+
+        self.discriminator.requires_grad_(False)
+        adversarial = losses.adversarial(self.discriminator.scores(theta))
+        total, error = weights.w1 * adversarial, None
+        if with_feedback:
+            feedback, error = self.feedback(theta[: weights.samples], view[: weights.samples], rng)
+            total = total + weights.w2 * feedback
+        self._descend(total, self.adam_g)
+        return Progress(
+            discriminator=discriminator_loss.detach(),
+            adversarial=adversarial.detach(),
+            total=total.detach(),
+            diversity=theta.detach().std(0).mean(),
+            spread=torch.cat([real_scores, fake_scores]).detach().std(),
+            error=error,
+        )
+
+    def propose(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """-> theta (n,23,3), view K (n,3)."""
+        z = self.prior.sample(n, self.settings.generator.z_dim, rng).to(self.settings.device)
+        theta, view = self.generator(z)
+        return theta, view
+
+    def feedback(self, theta: Tensor, view: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """L_fb (Eq 6-7) with the gradient of the chosen mode, and the mean error in metres.
+
+        ``rendered``: through estimator, image and renderer to theta and K (the paper).  ``label``: the estimate is a
+        constant (the published script).  ``score``: the error alone, of samples around theta and K (black boxes).
+        """
+        s = self.settings.feedback
+        sample = (theta, view)
+        if s.mode == "score":
+            sample = tuple(x.detach() + s.sigma * torch.randn(x.shape, generator=rng, device=rng.device).to(x) for x in sample)
+        with torch.set_grad_enabled(s.mode == "rendered"):
+            estimate = self.look(*sample, rng)
+        truth = self.renderer.body.joints(*sample, self.estimator.joint_set)
+        error = losses.joint_error(estimate.joints, truth, self.joint_set)
+        loss = losses.feedback(error, s.scenario, s.c, s.clamp)
+        if s.mode == "score":
+            return losses.score_function(loss.detach(), sample, (theta, view), s.sigma), error.detach().mean()
+        return loss.mean(), error.detach().mean()
+
+    def look(self, theta: Tensor, view: Tensor, rng: torch.Generator) -> Estimate:
+        """Draw the person and let the estimator look."""
+        camera = orbit(view, distance=self.settings.camera.distance, size=self.settings.camera.size)
+        render = self.renderer.render(theta, frame(camera, self.renderer.body.joints(theta)))
+        image = self.appearance.compose(render, rng)
+        return self.estimator.predict(self.estimator.crop(image, box_from_alpha(render.alpha)))
+
+    @torch.no_grad()
+    def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """n proposals of the learned distribution (batch norm with its running statistics)."""
+        self.generator.eval()
+        proposals = self.propose(n, rng)
+        self.generator.train()
+        return proposals
+
+    def _descend(self, loss: Tensor, adam: torch.optim.Adam) -> None:
+        adam.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_([p for group in adam.param_groups for p in group["params"]], self.settings.loop.clip)
+        adam.step()

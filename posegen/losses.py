@@ -1,0 +1,81 @@
+"""The losses of the method, with the paper's equation numbers. Distances are metres."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from posegen.types import JointSet
+
+Scenario = Literal["out_of_distribution", "in_distribution"]
+
+
+def centred(joints: Tensor, joint_set: JointSet) -> Tensor:
+    """joints (N,J,3) with the joint set's root at the origin."""
+    return joints - joints[:, list(joint_set.root)].mean(1, keepdim=True)
+
+
+def joint_error(estimate: Tensor, truth: Tensor, joint_set: JointSet) -> Tensor:
+    """Eq 6 for each sample: mean distance of the limb joints after centring both on the root. (N,J,3) x2 -> (N,)."""
+    difference = centred(estimate, joint_set) - centred(truth, joint_set)
+    return difference[:, list(joint_set.limbs)].norm(dim=-1).mean(-1)
+
+
+def feedback(error: Tensor, scenario: Scenario, c: float, clamp: bool) -> Tensor:
+    """Eq 6-7 for each sample, to be minimised by the generator. error (N,) -> (N,).
+
+    ``in_distribution`` (scenario 1) lowers the error; ``out_of_distribution`` (scenario 2) raises it, up to ``c`` if
+    ``clamp`` is set.
+    """
+    if scenario == "in_distribution":
+        return error
+    push = c - error
+    return push.clamp(min=0) if clamp else push
+
+
+def adversarial(fake_scores: Tensor) -> Tensor:
+    """Eq 9, the generator's least-squares loss, with the 1/2 of the published script. (N, heads) -> ()."""
+    return 0.5 * (fake_scores - 1).square().mean()
+
+
+def discriminator(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """Eq 10, the discriminator's least-squares loss, with the 1/2 of the published script. (N, heads) x2 -> ()."""
+    return 0.5 * ((real_scores - 1).square().mean() + fake_scores.square().mean())
+
+
+def score_function(loss: Tensor, sample: tuple[Tensor, ...], mean: tuple[Tensor, ...], sigma: float) -> Tensor:
+    """A scalar whose gradient is the score-function (REINFORCE) estimate of grad E[loss].
+
+    loss (N,): the feedback of the samples.  sample, mean: tensors (N,...) with sample ~ Normal(mean, sigma^2); the
+    gradient flows to ``mean`` alone. The other samples' mean is the baseline, so the estimate is unbiased.
+    """
+    n = len(loss)
+    advantage = (loss - loss.mean()) * (n / max(n - 1, 1))
+    log_p = sum((-(s.detach() - m).square().flatten(1).sum(1) / (2 * sigma**2) for s, m in zip(sample, mean, strict=True)))
+    return (advantage.detach() * log_p).mean()
+
+
+def finetune(
+    estimate: Tensor,
+    truth: Tensor,
+    joint_set: JointSet,
+    *,
+    d: float,
+    over_d: Literal["drop", "zero", "keep"] = "drop",
+    scale_aligned: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Eq 13: the mean joint distance of the samples whose distance is below d. -> loss (), kept (N,) bool.
+
+    estimate, truth (N,J,3) metres.  ``scale_aligned`` scales the centred prediction to the truth's size first
+    (the published script).  Samples over d are dropped from the mean (the published script), count as zero (Eq 13 as
+    printed) or are kept. A batch without a kept sample gives a loss of zero.
+    """
+    estimate, truth = centred(estimate, joint_set), centred(truth, joint_set)
+    if scale_aligned:
+        estimate = estimate * (truth.flatten(1).norm(dim=1) / estimate.flatten(1).norm(dim=1))[:, None, None]
+    error = (estimate - truth).norm(dim=-1).mean(-1)
+    kept = error < d if over_d != "keep" else torch.ones_like(error, dtype=torch.bool)
+    count = kept.sum().clamp(min=1) if over_d == "drop" else len(error)
+    return torch.where(kept, error, 0).sum() / count, kept
