@@ -1,0 +1,107 @@
+"""The joint sets, by name: no other file of the project holds an index list of joints.
+
+Every set measures errors on the same twelve limb joints, in this order: left then right of ankle, knee, hip, wrist,
+elbow, shoulder. So ``limbs[4]`` is the left hip whatever the estimator. ``left_`` and ``right_`` in the names say
+which joints a mirror image exchanges.
+"""
+
+from __future__ import annotations
+
+from posegen.types import JointSet
+
+LIMBS = tuple(f"{side}_{part}" for part in ("ankle", "knee", "hip", "wrist", "elbow", "shoulder")
+              for side in ("left", "right"))  # fmt: skip
+HIPS = ("left_hip", "right_hip")
+
+PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
+"""Parent of each joint of ``smpl24``; a parent always comes before its children."""
+
+
+def _joint_set(name: str, joints: str, root: tuple[str, ...], edges: tuple[tuple[int, int], ...]) -> JointSet:
+    names = tuple(joints.split())
+    place = {joint: i for i, joint in enumerate(names)}
+    pairs = tuple(
+        (i, place[joint.replace("left_", "right_", 1)]) for joint, i in place.items() if joint.startswith("left_")
+    )
+    return JointSet(
+        name, names, tuple(place[j] for j in root), tuple(place[j] for j in LIMBS), left_right=pairs, edges=edges
+    )
+
+
+# SMPL's kinematic tree (Loper et al. 2015).
+_SMPL24 = _joint_set(
+    "smpl24",
+    """pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot right_foot
+    neck left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist
+    left_hand right_hand""",
+    root=("pelvis",),
+    edges=tuple((parent, joint) for joint, parent in enumerate(PARENTS) if parent >= 0),
+)
+
+# MediaPipe's 33 landmarks (Bazarevsky et al. 2020); MediaPipe writes mouth_left where we write left_mouth.
+_BLAZEPOSE33 = _joint_set(
+    "blazepose33",
+    """nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer left_ear right_ear
+    left_mouth right_mouth left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist
+    left_pinky right_pinky left_index right_index left_thumb right_thumb left_hip right_hip left_knee right_knee
+    left_ankle right_ankle left_heel right_heel left_foot_index right_foot_index""",
+    root=HIPS,
+    edges=(
+        (0, 1), (1, 2), (2, 3), (3, 7), (0, 4), (4, 5), (5, 6), (6, 8), (9, 10), (11, 12), (11, 13), (13, 15),
+        (15, 17), (15, 19), (15, 21), (17, 19), (12, 14), (14, 16), (16, 18), (16, 20), (16, 22), (18, 20), (11, 23),
+        (12, 24), (23, 24), (23, 25), (24, 26), (25, 27), (26, 28), (27, 29), (28, 30), (29, 31), (30, 32), (27, 31),
+        (28, 32),
+    ),
+)  # fmt: skip
+
+# COCO key points (Lin et al. 2014).
+_COCO17 = _joint_set(
+    "coco17",
+    """nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist
+    right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle""",
+    root=HIPS,
+    edges=(
+        (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10),
+        (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),
+    ),
+)  # fmt: skip
+
+# Leeds Sports Pose (Johnson and Everingham 2010): the first 14 of SPIN's 24.
+_LSP14 = _joint_set(
+    "lsp14",
+    """right_ankle right_knee right_hip left_hip left_knee left_ankle right_wrist right_elbow right_shoulder
+    left_shoulder left_elbow left_wrist neck head_top""",
+    root=HIPS,
+    edges=(
+        (0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (6, 7), (7, 8), (8, 9), (9, 10), (10, 11), (8, 12), (9, 12), (12, 13),
+        (2, 8), (3, 9),
+    ),
+)  # fmt: skip
+
+# Rows of SPIN's J_regressor_h36m: LEFT leg first. VideoPose3D and SKI-Pose put the RIGHT leg first.
+_H36M17 = _joint_set(
+    "h36m17",
+    """pelvis left_hip left_knee left_ankle right_hip right_knee right_ankle spine thorax jaw head_top
+    left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist""",
+    root=("pelvis",),
+    edges=(
+        (0, 1), (1, 2), (2, 3), (0, 4), (4, 5), (5, 6), (0, 7), (7, 8), (8, 9), (9, 10), (8, 11), (11, 12), (12, 13),
+        (8, 14), (14, 15), (15, 16),
+    ),
+)  # fmt: skip
+
+JOINT_SETS: dict[str, JointSet] = {s.name: s for s in (_SMPL24, _BLAZEPOSE33, _COCO17, _LSP14, _H36M17)}
+
+H36M_TO_LSP14 = (6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10)
+"""Rows of ``h36m17`` that SPIN, and who follows it, evaluate as the 14 joints (SPIN's H36M_TO_J14)."""
+
+SOURCES: dict[str, dict[str, tuple[str, ...]]] = {
+    "blazepose33": {
+        **{f"{side}_{finger}": (f"{side}_{finger}_knuckle",)
+           for side in ("left", "right") for finger in ("pinky", "index", "thumb")},
+        **{f"{side}_foot_index": (f"{side}_big_toe",) for side in ("left", "right")},
+    },
+    # LSP's neck is the base of the neck. The open body's neck joint lies 6 cm above it, the shoulders' mean 4 cm below.
+    "lsp14": {"neck": ("left_shoulder", "right_shoulder")},
+}  # fmt: skip
+"""Where a set's joint is not the body's joint or landmark of that name: what it is the mean of."""
