@@ -1,0 +1,90 @@
+"""BlazePose GHUM as a PoseGen estimator: 33 landmarks in metres from one square crop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from posegen_starter.files import weights_path
+from pydantic import Field
+from torch import Tensor
+
+from posegen.geometry.crop import resample, square
+from posegen.options import Options as BaseOptions
+from posegen.types import Estimate
+from posegen_blazepose.network import SIZE, BlazePoseNet
+from posegen_blazepose.weights import load_checkpoint, load_published
+
+LANDMARKS = 33
+SHOULDERS, HIPS = (11, 12), (23, 24)
+
+
+class BlazePose:
+    """Estimator ``blazepose`` (Bazarevsky et al. 2020; weights: MediaPipe Pose 0.5, Apache-2.0).
+
+    ``module`` is the network with trainable float32 parameters. Raises AssetError if a weight file is missing,
+    damaged or of another variant.
+    """
+
+    joint_set = "blazepose33"
+    input_size = SIZE
+    differentiable = True
+
+    class Options(BaseOptions):
+        variant: Literal["lite", "full"] = "lite"
+        """Size of the network: lite (1.3 M parameters) or full (3.1 M)."""
+        lr: float = Field(5e-6, gt=0)
+        """Learning rate of fine-tuning. The weights have batch norm folded in and are easily spoilt by more."""
+        scale: float = Field(1.25, gt=0)
+        """Side of the crop over the longer side of the person's box."""
+        precision: Literal["fp32", "bf16"] = "fp32"
+        """Arithmetic without gradients: bf16 is about twice as fast where the CPU has it. Training stays fp32."""
+        checkpoint: Path | None = None
+        """Fine-tuned weights (safetensors, as ``module.state_dict()`` names them) instead of the published ones."""
+
+    def __init__(self, options: Options, *, device: torch.device | str = "cpu") -> None:
+        self.options = options
+        module = BlazePoseNet(options.variant)
+        if options.checkpoint is not None:
+            load_checkpoint(module, options.checkpoint)
+        else:
+            weights = weights_path(f"blazepose_{options.variant}")
+            load_published(module, weights.with_suffix(".json"), weights)
+        # channels last is as exact and, on CPUs, twice as fast
+        self.module = module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def crop(self, image: Tensor, box: Tensor, angle: Tensor | None = None) -> Tensor:
+        """image (N,3,H,W) and boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,256,256), the box made square and scaled.
+
+        ``angle`` (N,) radians, as ``lean`` gives it, turns the crop so that the person stands upright in it, as the
+        published pipeline does; give the same angle to ``predict``. Differentiable with respect to the image.
+        """
+        centre, side = square(box, self.options.scale)
+        return resample(image, centre, side, SIZE, angle=angle)
+
+    def predict(self, crop: Tensor, angle: Tensor | None = None) -> Estimate:
+        """crop (N,3,256,256) -> joints (N,33,3) metres, camera axes, origin between the hips; visibility (N,33).
+
+        ``angle`` (N,) is the one that the crop was turned by: the joints are turned back.
+        """
+        fast = self.options.precision == "bf16" and not torch.is_grad_enabled()
+        with torch.autocast(crop.device.type, torch.bfloat16, enabled=fast):
+            points = self.module(crop.contiguous(memory_format=torch.channels_last))
+        joints = points.world[:, :LANDMARKS].float()
+        if angle is not None:
+            joints = turn(joints, angle)
+        return Estimate(joints=joints, visibility=points.screen[:, :LANDMARKS, 3].float().sigmoid())
+
+
+def lean(keypoints: Tensor) -> Tensor:
+    """Landmarks in the image (N,33,2), pixels -> (N,) radians by which hips to shoulders leans clockwise from up."""
+    up = keypoints[:, SHOULDERS].mean(1) - keypoints[:, HIPS].mean(1)
+    return torch.atan2(up[:, 0], -up[:, 1])
+
+
+def turn(joints: Tensor, angle: Tensor) -> Tensor:
+    """Turn joints (N,J,3) clockwise about the viewing axis by angle (N,) radians (camera axes: x right, y down)."""
+    cos, sin = angle.cos()[:, None], angle.sin()[:, None]
+    x, y, z = joints.unbind(-1)
+    return torch.stack((cos * x - sin * y, sin * x + cos * y, z), dim=-1)
