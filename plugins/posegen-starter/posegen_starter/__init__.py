@@ -1,4 +1,4 @@
-"""Open assets: a body, eight subjects, motion clips, photographs, BlazePose weights. Importing this imports no torch."""
+"""Open assets: body, subjects, motion clips, photographs, BlazePose weights. Importing this imports no torch."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ SPLITS = ("train", "validation", "test")
 
 
 class StarterMotion:
-    """20 clips. Root translations are those of DeepMimic's figure: put the feet on the floor yourself if you need it."""
+    """20 clips. Root translations are those of DeepMimic's figure: its feet are not where this body's feet are."""
 
     class Options(posegen.Options):
         """No options."""

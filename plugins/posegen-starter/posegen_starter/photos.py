@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from functools import cache
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def _people(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
     """Crops (N,256,256,3) uint8 and teacher joints (N,33,3) float32, by split."""
     with np.load(io.BytesIO(files.read("real/people.npz")), allow_pickle=False) as data:
         stream, ends, person, joints = data["webp"], data["offset"], data["person"], data["teacher_world"]
-    crops = np.stack([_decode(stream[a:b].tobytes()) for a, b in zip(ends, ends[1:], strict=False)])
+    crops = np.stack([_decode(stream[a:b].tobytes()) for a, b in itertools.pairwise(ends)])
     rows = {split: person == who for split, who in PERSON.items()}
     return {s: crops[r] for s, r in rows.items()}, {s: joints[r] for s, r in rows.items()}
 

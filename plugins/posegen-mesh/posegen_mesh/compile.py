@@ -1,0 +1,19 @@
+"""How the kernels are compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Machine code that releases the GIL, kept on disk for the next process.
+
+    No fast-math: neighbouring triangles rely on ``a*b - c*d`` being exactly the negative of ``c*d - a*b``.
+    """
+    try:
+        return numba.njit(nogil=True, cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+    except RuntimeError:  # numba's only sign that no cache folder is writable: compile in every process instead
+        return numba.njit(nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
