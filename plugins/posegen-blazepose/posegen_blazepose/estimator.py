@@ -38,8 +38,6 @@ class BlazePose:
         """Learning rate of fine-tuning. The weights have batch norm folded in and are easily spoilt by more."""
         scale: float = Field(1.25, gt=0)
         """Side of the crop over the longer side of the person's box."""
-        precision: Literal["fp32", "bf16"] = "fp32"
-        """Arithmetic without gradients: bf16 is about twice as fast where the CPU has it. Training stays fp32."""
         checkpoint: Path | None = None
         """Fine-tuned weights (safetensors, as ``module.state_dict()`` names them) instead of the published ones."""
 
@@ -68,13 +66,11 @@ class BlazePose:
 
         ``angle`` (N,) is the one that the crop was turned by: the joints are turned back.
         """
-        fast = self.options.precision == "bf16" and not torch.is_grad_enabled()
-        with torch.autocast(crop.device.type, torch.bfloat16, enabled=fast):
-            points = self.module(crop.contiguous(memory_format=torch.channels_last))
-        joints = points.world[:, :LANDMARKS].float()
+        points = self.module(crop.contiguous(memory_format=torch.channels_last))
+        joints = points.world[:, :LANDMARKS]
         if angle is not None:
             joints = turn(joints, angle)
-        return Estimate(joints=joints, visibility=points.screen[:, :LANDMARKS, 3].float().sigmoid())
+        return Estimate(joints=joints, visibility=points.screen[:, :LANDMARKS, 3].sigmoid())
 
 
 def lean(keypoints: Tensor) -> Tensor:
