@@ -6,8 +6,7 @@ both sides centred on that set's root; millimetres. ``real`` compares with a str
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -21,27 +20,12 @@ if TYPE_CHECKING:
     from posegen.protocols import PoseEstimator
 
 BATCH = 32
+PROTOCOL = "open: 12 limb joints, root-centred, mm; pck at 150 mm"
 METRICS = ("mpjpe", "pa_mpjpe", "n_mpjpe", "pck")
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One split's figures for every image, (N,) each; mm, and percent for ``pck`` (150 mm)."""
-
-    split: str
-    mpjpe: Tensor
-    pa_mpjpe: Tensor
-    n_mpjpe: Tensor
-    pck: Tensor
-
-    def summary(self, resamples: int) -> dict[str, dict[str, float]]:
-        """-> {metric: {mean, low, high}}, the 95 % interval by bootstrap over images."""
-        out = {}
-        for name in METRICS:
-            values = getattr(self, name)
-            low, high = metrics.bootstrap_interval(values, resamples, torch.Generator().manual_seed(0))
-            out[name] = {"mean": values.mean().item(), "low": low, "high": high}
-        return out
+Figures = dict[str, dict[str, list[float]]]
+"""{split: {metric: one number an image}}"""
 
 
 def limbs(joints: Tensor, joint_set: str) -> Tensor:
@@ -60,14 +44,30 @@ def predict(estimator: PoseEstimator, shots: Shots) -> Tensor:
     return torch.cat(joints)
 
 
-def measure(estimator: PoseEstimator, shots: Shots) -> Measured:
-    """One split's errors."""
+def measure(estimator: PoseEstimator, shots: Shots) -> dict[str, list[float]]:
+    """One split's figures for every image: mm, and percent for ``pck``."""
     estimate = limbs(predict(estimator, shots), estimator.joint_set)
     truth = limbs(shots.joints, shots.joint_set)
-    return Measured(
-        shots.name,
-        mpjpe=metrics.mpjpe(estimate, truth),
-        pa_mpjpe=metrics.pa_mpjpe(estimate, truth),
-        n_mpjpe=metrics.n_mpjpe(estimate, truth),
-        pck=metrics.pck(estimate, truth, threshold_mm=150.0),
-    )
+    values = {
+        "mpjpe": metrics.mpjpe(estimate, truth),
+        "pa_mpjpe": metrics.pa_mpjpe(estimate, truth),
+        "n_mpjpe": metrics.n_mpjpe(estimate, truth),
+        "pck": metrics.pck(estimate, truth, threshold_mm=150.0),
+    }
+    return {name: value.tolist() for name, value in values.items()}
+
+
+def compare(before: dict[str, list[float]], after: dict[str, list[float]], resamples: int) -> dict[str, Any]:
+    """One split: mean and 95 % interval of each metric before and after, and of the paired change in percent."""
+    out: dict[str, Any] = {"images": len(before["mpjpe"])}
+    for name in METRICS:
+        old, new = torch.tensor(before[name]), torch.tensor(after[name])
+        change = 100 * (new - old) / old.mean()
+        rows = {"before": old, "after": new, "change_percent": change}
+        out[name] = {key: _interval(values, resamples) for key, values in rows.items()}
+    return out
+
+
+def _interval(values: Tensor, resamples: int) -> dict[str, float]:
+    low, high = metrics.bootstrap_interval(values, resamples, torch.Generator().manual_seed(0))
+    return {"mean": values.mean().item(), "low": float(low), "high": float(high)}

@@ -6,6 +6,7 @@ which the network must go on saying what the original network said (distillation
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -47,7 +48,7 @@ class Anchors:
 
 @torch.no_grad()
 def anchors(photos: Tensor, estimator: PoseEstimator, rng: torch.Generator) -> Anchors:
-    """Photographs (N,3,H,W), each cut out ``PHOTO_COPIES`` times (mirrored, turned, shifted), with the estimator's view."""
+    """Photographs (N,3,H,W), each cut out ``PHOTO_COPIES`` times (mirrored, turned, shifted), and what is seen."""
     image = photos.repeat(PHOTO_COPIES, 1, 1, 1)
     n, size = len(image), image.shape[-1]
     noise = 2 * torch.rand(n, 4, generator=rng, device=rng.device).to(image) - 1
@@ -68,7 +69,6 @@ class Finetuning:
         estimator: PoseEstimator,
         joint_set: JointSet,
         *,
-        generated: Samples,
         replay: Samples | None,
         photos: Anchors | None,
         appearance: Appearance,
@@ -77,28 +77,34 @@ class Finetuning:
         lr: float,
     ) -> None:
         self.estimator, self.joint_set = estimator, joint_set
-        self.generated, self.replay, self.photos = generated, replay, photos
+        self.replay, self.photos = replay, photos
         self.appearance, self.settings, self.retain = appearance, settings, retain
         assert estimator.module is not None
         self.module: nn.Module = estimator.module
         self.original = {name: p.detach().clone() for name, p in self.module.named_parameters()}
         self.adam = torch.optim.Adam(self.module.parameters(), lr=lr)
+        self.epochs = 0
+        self.replayed = round(settings.batch * retain.replay) if replay is not None else 0
+        self.fresh = max(1, settings.batch - self.replayed)
 
-    def epoch(self, rng: torch.Generator) -> Iterator[Progress]:
+    def steps(self, pool: Samples) -> int:
+        """Steps in one epoch over this pool."""
+        return math.ceil(len(pool) / self.fresh)
+
+    def epoch(self, pool: Samples, rng: torch.Generator) -> Iterator[Progress]:
         """One pass over the generated samples."""
         self.module.train().requires_grad_(True)
         for module in self.module.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
-        replayed = round(self.settings.batch * self.retain.replay) if self.replay is not None else 0
-        fresh = max(1, self.settings.batch - replayed)
-        order = torch.randperm(len(self.generated), generator=rng, device=rng.device).cpu()
-        for start in range(0, len(order), fresh):
-            batch = [self.generated[order[start : start + fresh]]]
-            if self.replay is not None and replayed:
-                batch.append(self.replay[_pick(len(self.replay), replayed, rng)])
+        order = torch.randperm(len(pool), generator=rng, device=rng.device).cpu()
+        for chosen in order.split(self.fresh):
+            batch = [pool[chosen]]
+            if self.replay is not None and self.replayed:
+                batch.append(self.replay[_pick(len(self.replay), self.replayed, rng)])
             yield self.step(batch, rng)
         self.module.eval().requires_grad_(False)
+        self.epochs += 1
 
     def step(self, batch: list[Samples], rng: torch.Generator) -> Progress:
         render = [self.estimator.crop(self.appearance.compose(s.render(), rng), s.box) for s in batch]

@@ -1,6 +1,8 @@
-"""The pose generator G: z -> pose theta and view K (paper, "Pose Generator and Discriminator"; sizes of the official code)."""
+"""The pose generator G: z -> pose theta and view K (paper, "Pose Generator"; sizes of the official code)."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +25,7 @@ class PoseGenerator(nn.Module):
         self.trunk = nn.Sequential(
             *(
                 layer
-                for i, o in zip(sizes, sizes[1:], strict=False)
+                for i, o in pairwise(sizes)
                 for layer in (nn.Linear(i, o), nn.BatchNorm1d(o), nn.LeakyReLU(0.01))
             )
         )

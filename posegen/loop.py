@@ -1,9 +1,9 @@
 """The method on one page: a generator that learns where an estimator fails.
 
-    z = prior.sample(n); theta, K = generator(z)
-    L_D on real poses against theta                                              Eq 10
-    truth = body.joints(theta, K); image = renderer(theta, camera(K)); estimate = estimator(image)
-    L_G = w1 * L_adv(D(theta)) + w2 * L_fb(estimate, truth)                      Eq 6-9
+z = prior.sample(n); theta, K = generator(z)
+L_D on real poses against theta                                              Eq 10
+truth = body.joints(theta, K); image = renderer(theta, camera(K)); estimate = estimator(image)
+L_G = w1 * L_adv(D(theta)) + w2 * L_fb(estimate, truth)                      Eq 6-9
 """
 
 from __future__ import annotations
@@ -64,17 +64,16 @@ class PoseGen:
         self.adam_g = torch.optim.Adam(self.generator.parameters(), lr=sizes.lr)
         self.adam_d = torch.optim.Adam(discriminator.parameters(), lr=sizes.discriminator_lr)
         self.pool = PosePool()
+        self.rng, self.iteration = rng, 0
         self.joint_set = renderer.body.joint_set(estimator.joint_set)
 
-    def warm_up(self, rng: torch.Generator) -> Iterator[Progress]:
-        """Generator and discriminator alone: first the poses must become human."""
-        for _ in range(self.settings.loop.warmup):
-            yield self.step(rng, with_feedback=False)
-
-    def train(self, rng: torch.Generator) -> Iterator[Progress]:
-        """One round of iterations with feedback from the estimator as it is now."""
-        for i in range(self.settings.loop.iterations):
-            yield self.step(rng, with_feedback=i % self.settings.feedback.every == 0)
+    def train(self, until: int) -> Iterator[Progress]:
+        """Iterate up to iteration ``until``: a warm-up in which poses become human, then with feedback as well."""
+        warmup, every = self.settings.loop.warmup, self.settings.feedback.every
+        while self.iteration < until:
+            after = self.iteration - warmup
+            self.iteration += 1
+            yield self.step(self.rng, with_feedback=after >= 0 and after % every == 0)
 
     def step(self, rng: torch.Generator, *, with_feedback: bool) -> Progress:
         loop, weights = self.settings.loop, self.settings.feedback
@@ -117,7 +116,9 @@ class PoseGen:
         s = self.settings.feedback
         sample = (theta, view)
         if s.mode == "score":
-            sample = tuple(x.detach() + s.sigma * torch.randn(x.shape, generator=rng, device=rng.device).to(x) for x in sample)
+            sample = tuple(
+                x.detach() + s.sigma * torch.randn(x.shape, generator=rng, device=rng.device).to(x) for x in sample
+            )
         with torch.set_grad_enabled(s.mode == "rendered"):
             estimate = self.look(*sample, rng)
         truth = self.renderer.body.joints(*sample, self.estimator.joint_set)

@@ -23,7 +23,7 @@ from posegen.types import Render
 
 FORMAT = "posegen-dataset-1"
 CONVENTIONS = (
-    "theta: SMPL body pose (23,3) axis-angle, radians; view: K (3) axis-angle, the camera's rotation around the pelvis; "
+    "theta: SMPL body pose (23,3) axis-angle, radians; view: K (3) axis-angle, the camera's turn around the pelvis; "
     "truth: joints in metres, camera axes (x right, y down, z forward), origin at the pelvis; "
     "box: x0,y0,x1,y1 pixels; error: the estimator's mean limb error in metres when the sample was drawn; "
     "images: RGBA, straight alpha"

@@ -69,7 +69,9 @@ def shots(
         teacher, joints = photos.people_joints("test")
         return Shots(name, to_bytes(image), photo_box(image), joints, teacher)
     if name not in SPLITS:
-        raise UsageError(f"no split '{name}' in the open benchmark", nearest(name, NAMES) or f"choose among {', '.join(NAMES)}")
+        raise UsageError(
+            f"no split '{name}' in the open benchmark", nearest(name, NAMES) or f"choose among {', '.join(NAMES)}"
+        )
     split = SPLITS[name]
     rng = torch.Generator().manual_seed(zlib.crc32(f"open/{name}".encode()))
     poses = _poses(split, motion)

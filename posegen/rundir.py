@@ -1,0 +1,81 @@
+"""The directory of one run: what reproduces it, what it measured, and where it goes on after an interruption.
+
+run.toml        the settings; ``posegen run --recipe run.toml`` repeats the run
+env.json        versions, machine, plugins
+metrics.jsonl   every iteration's losses, one JSON object a line
+before.json     the estimator's figures before, for every image of every split
+checkpoints/    generator.safetensors (with discriminator and optimisers), finetuning.safetensors
+dataset/        round-0/ ... and replay/: the generated samples (posegen.datasets.generated)
+estimator.safetensors  the fine-tuned weights: ``--set estimator.checkpoint=...`` uses them
+result.json     the outcome; a run that has it is complete
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from posegen.checkpoint import write_text
+from posegen.errors import AssetError, UsageError
+
+
+class RunDirectory:
+    """Opens ``path`` for one run at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.settings = path / "run.toml"
+        self.environment = path / "env.json"
+        self.metrics = path / "metrics.jsonl"
+        self.result = path / "result.json"
+        self.generator = path / "checkpoints" / "generator.safetensors"
+        self.finetuning = path / "checkpoints" / "finetuning.safetensors"
+        self.estimator = path / "estimator.safetensors"
+        self.dataset = path / "dataset"
+
+    @contextmanager
+    def opened(self, *, resume: bool) -> Iterator[RunDirectory]:
+        """Claim the directory. Raises UsageError if it holds a run already, or is in use by another process."""
+        if resume and not self.settings.is_file():
+            raise UsageError(f"{self.path} holds no run to resume", "give the --out of the interrupted run")
+        if not resume and self.path.exists() and any(p.name != ".lock" for p in self.path.iterdir()):
+            raise UsageError(f"{self.path} is not empty", "go on with --resume, or choose another --out")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / ".lock").open("a")
+        except OSError as error:
+            raise UsageError(f"{self.path} cannot be used: {error.strerror}", "choose another --out") from error
+        with lock:
+            _lock(lock, self.path)
+            yield self
+
+    def once(self, name: str, make: Any) -> Any:
+        """The JSON file ``name``: read it, or make its content and write it."""
+        path = self.path / name
+        if path.is_file():
+            try:
+                return json.loads(path.read_text())
+            except ValueError as error:
+                raise AssetError(f"{path} is damaged: {error}", "delete it and run with --resume") from error
+        content = make()
+        write_text(path, json.dumps(content, indent=1) + "\n")
+        return content
+
+
+def _lock(file: TextIO, path: Path) -> None:
+    """An advisory lock that the system releases when the process ends, however it ends."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise UsageError(f"another run is using {path}", "wait for it, or choose another --out") from error
