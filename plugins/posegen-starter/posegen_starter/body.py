@@ -32,7 +32,7 @@ class OpenBody:
     def body(self, betas: Sequence[float] | Tensor | None = None) -> Body:
         """The body with these 10 betas, the mean shape by default. Raises AssetError for a damaged file."""
         arrays, landmarks = _load(files.DATA)
-        return Body.from_arrays(arrays, betas=betas, landmarks=landmarks, device=self._device)
+        return Body.from_arrays(arrays, betas=betas, landmarks=landmarks).to(self._device)
 
 
 @cache
