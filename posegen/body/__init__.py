@@ -1,4 +1,4 @@
-"""The body: theta and a fixed shape in, joints of any named set and vertices out. Nothing here imports smplx eagerly."""
+"""The body: theta in; joints of a named set, or vertices, out. smplx is imported when asked for vertices."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from posegen.body.arrays import BodyArrays
 from posegen.body.joints import JOINT_SETS, PARENTS
 from posegen.body.kinematics import forward_kinematics, skin, skinning_transforms
 from posegen.body.model import Body
-
+from posegen.body.official import load_body
 
 __all__ = [
     "JOINT_SETS",
@@ -14,6 +14,7 @@ __all__ = [
     "Body",
     "BodyArrays",
     "forward_kinematics",
+    "load_body",
     "skin",
     "skinning_transforms",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from posegen.body.joints import PARENTS
 from posegen.errors import AssetError
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class BodyArrays:
                 self._refuse(f"'{key}' holds values that are not finite numbers")
         if tuple(self.parents.astype(np.int64).tolist()) != PARENTS:
             self._refuse("'parents' is not SMPL's kinematic tree")
-        if self.faces.size and not (0 <= int(self.faces.min()) and int(self.faces.max()) < vertices):
+        if self.faces.size and (self.faces.min() < 0 or self.faces.max() >= vertices):
             self._refuse(f"'faces' points to vertices that do not exist (there are {vertices})")
         for key in ("weights", "J_regressor"):
             if abs(getattr(self, key).astype(np.float64).sum(axis=1) - 1).max(initial=0) > 1e-2:

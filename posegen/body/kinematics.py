@@ -39,7 +39,7 @@ def forward_kinematics(rotmats: Tensor, rest_joints: Tensor) -> Tensor:
 
 
 def skinning_transforms(frames: Tensor, rest_joints: Tensor) -> Tensor:
-    """Frames (N,24,4,4) -> transforms (N,24,4,4) that carry rest points (same axes as ``rest_joints``) into the pose."""
+    """Frames (N,24,4,4) -> transforms (N,24,4,4) that carry rest points (in ``rest_joints``' axes) into the pose."""
     moved = frames[..., :3, 3] - (frames[..., :3, :3] @ rest_joints[..., None])[..., 0]
     return torch.cat([frames[..., :3], F.pad(moved, (0, 1), value=1.0)[..., None]], dim=-1)
 

@@ -11,51 +11,45 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from posegen.body.arrays import BodyArrays
-from posegen.body.joints import H36M_TO_LSP14, JOINT_SETS, SOURCES
+from posegen.body.joints import JOINT_SETS
 from posegen.body.kinematics import forward_kinematics, skinning_transforms
+from posegen.body.regress import Matrix, Regressors
 from posegen.errors import UsageError, nearest
 from posegen.geometry import rotvec_to_rotmat, view_rotation
 from posegen.types import JointSet
-
-Matrix = NDArray[np.float64]
 
 
 class Body:
     """A skinned body (SMPL, Loper et al. 2015) whose pelvis joint is always the origin.
 
     Immutable: ``to`` returns another. theta is the pose (N,23,3), axis-angle, without root rotation.
+
+    faces: (F,3).  rest_joints: (24,3) and rest_vertices: (V,3), metres, in the rest pose of this shape.
     """
 
     def __init__(
         self,
         arrays: BodyArrays,
-        betas: Sequence[float] | Tensor | None = None,
-        landmarks: Mapping[str, Sequence[int]] | None = None,
-        regressors: Mapping[str, Any] | None = None,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
+        betas: Sequence[float] | Tensor | None,
+        regressors: Regressors,
+        device: torch.device,
+        dtype: torch.dtype,
     ) -> None:
-        """See ``from_arrays``."""
-        self.arrays, self.landmarks, self.device, self.dtype = (
-            arrays,
-            dict(landmarks or {}),
-            torch.device(device),
-            dtype,
-        )
-        shape = np.zeros(10) if betas is None else np.asarray(torch.as_tensor(betas, dtype=torch.float64).cpu())
+        shape = np.zeros(10) if betas is None else torch.as_tensor(betas, dtype=torch.float64).cpu().numpy()
         if shape.shape != (10,) or not np.isfinite(shape).all():
-            raise UsageError(f"betas have shape {tuple(shape.shape)}; a body has 10 finite ones.", "Give 10 numbers.")
-        self.betas = self._tensor(shape)
-        self._regressors = _checked(dict(regressors or {}), len(arrays.v_template))
+            raise UsageError(f"betas of shape {tuple(shape.shape)} are not 10 finite numbers.", "Give 10 numbers.")
+        self.arrays, self.device, self.dtype = arrays, device, dtype
+        self._shape, self._regressors = shape, regressors
         vertices = arrays.v_template + arrays.shapedirs[..., :10].astype(np.float64) @ shape
         joints = arrays.J_regressor.astype(np.float64) @ vertices
-        self._rest_vertices, self._rest_joints = vertices - joints[0], joints - joints[0]  # float64, for what derives
-        self.rest_joints, self.rest_vertices = self._tensor(self._rest_joints), self._tensor(self._rest_vertices)
-        self.faces = torch.as_tensor(arrays.faces.astype(np.int64), device=self.device)
+        self._rest = joints - joints[0], vertices - joints[0]  # kept in float64 for what is derived from them
+        self.rest_joints, self.rest_vertices = self._tensor(self._rest[0]), self._tensor(self._rest[1])
+        self.betas = self._tensor(shape)
+        self.faces = torch.as_tensor(arrays.faces.astype(np.int64), device=device)
         self._points: dict[str, tuple[Tensor, Tensor | None]] = {}
         self._smplx: Any = None
 
@@ -66,34 +60,33 @@ class Body:
         betas: Sequence[float] | Tensor | None = None,
         landmarks: Mapping[str, Sequence[int]] | None = None,
         regressors: Mapping[str, Any] | None = None,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
     ) -> Body:
         """betas: 10 numbers, None is the mean shape.  landmarks: name -> vertices whose mean it is.
 
         regressors: joint set -> (J,V) matrix, rows in that set's order; they come before landmarks.
-        Raises UsageError for betas or regressors that cannot be used.
+        The body is on the cpu, in float32: see ``to``. Raises UsageError for betas or regressors that cannot be used.
         """
-        return cls(arrays, betas, landmarks, regressors, device, dtype)
+        known = Regressors(len(arrays.v_template), landmarks or {}, regressors or {})
+        return cls(arrays, betas, known, torch.device("cpu"), torch.float32)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Body:
         """The same body on another device or in another float type."""
         device, dtype = torch.device(device or self.device), dtype or self.dtype
         if (device, dtype) == (self.device, self.dtype):
             return self
-        return Body(self.arrays, self.betas.double(), self.landmarks, self._regressors, device, dtype)
+        return Body(self.arrays, torch.from_numpy(self._shape), self._regressors, device, dtype)
 
     @property
     def joint_sets(self) -> tuple[str, ...]:
         """The joint sets that this body can give."""
-        return tuple(name for name in JOINT_SETS if self._gives(name))
+        return tuple(name for name in JOINT_SETS if self._regressors.gives(name))
 
     def joint_set(self, name: str) -> JointSet:
         """The joint set of that name. Raises UsageError where this body cannot give it."""
         if name not in JOINT_SETS:
             hint = nearest(name, tuple(JOINT_SETS)) or f"known: {', '.join(JOINT_SETS)}"
             raise UsageError(f"There is no joint set '{name}'.", hint)
-        if not self._gives(name):
+        if not self._regressors.gives(name):
             raise UsageError(
                 f"The body of {self.arrays.source} cannot give the joint set '{name}': "
                 "it has neither a regressor nor landmarks for it.",
@@ -102,7 +95,7 @@ class Body:
         return JOINT_SETS[name]
 
     def frames(self, pose: Tensor) -> Tensor:
-        """theta (N,23,3) -> frames (N,24,4,4) of the bones in the world; their translations are the joints of smpl24."""
+        """theta (N,23,3) -> frames (N,24,4,4): bone axes to the world; their translations are smpl24's joints."""
         return forward_kinematics(self._rotations(pose), self.rest_joints)
 
     def transforms(self, pose: Tensor) -> Tensor:
@@ -119,12 +112,9 @@ class Body:
         rotations = self._rotations(pose)
         transforms = skinning_transforms(forward_kinematics(rotations, self.rest_joints), self.rest_joints)
         if pose_points is not None:
-            feature = (rotations[:, 1:] - torch.eye(3, dtype=self.dtype, device=self.device)).reshape(len(pose), -1)
-            moved = (feature @ pose_points).reshape(len(pose), -1, 24, 3)
-            points = torch.cat([points[..., :3] + moved, points[..., 3:].expand(len(pose), -1, -1, 1)], dim=-1)
-            out = torch.einsum("nkab,njkb->nja", transforms[:, :, :3], points)
-        else:
-            out = torch.einsum("nkab,jkb->nja", transforms[:, :, :3], points)
+            feature = (rotations[:, 1:] - torch.eye(3, dtype=self.dtype, device=self.device)).flatten(1)
+            points = points + F.pad((feature @ pose_points).reshape(len(pose), -1, 24, 3), (0, 1))
+        out = points.flatten(-2) @ transforms[:, :, :3].transpose(2, 3).flatten(1, 2)
         return out if view is None else out @ view_rotation(view).transpose(1, 2)
 
     def vertices(self, pose: Tensor) -> Tensor:
@@ -145,17 +135,6 @@ class Body:
     def _tensor(self, array: Matrix) -> Tensor:
         return torch.as_tensor(array, dtype=self.dtype, device=self.device)
 
-    def _source(self, joint_set: str, joint: str) -> tuple[str, ...]:
-        return SOURCES.get(joint_set, {}).get(joint, (joint,))
-
-    def _gives(self, name: str) -> bool:
-        known = {*JOINT_SETS["smpl24"].joints, *self.landmarks}
-        return (
-            name in self._regressors
-            or (name == "lsp14" and "h36m17" in self._regressors)
-            or all(part in known for joint in JOINT_SETS[name].joints for part in self._source(name, joint))
-        )
-
     def _points_of(self, name: str) -> tuple[Tensor, Tensor | None]:
         """The joint set's points in each bone's share: (J,24,4), and (207, J*24*3) where pose moves the skin.
 
@@ -168,47 +147,15 @@ class Body:
         return self._points[name]
 
     def _make_points(self, name: str) -> tuple[Tensor, Tensor | None]:
-        skeleton, regressor = self._regressor(name)
-        touched = np.flatnonzero(regressor.any(axis=0))
-        share = regressor[:, touched, None] * self.arrays.weights[touched].astype(np.float64)  # (J,M,24)
-        homogeneous = np.append(self._rest_vertices[touched], np.ones((len(touched), 1)), axis=1)
-        points = np.einsum("jmk,mb->jkb", share, homogeneous)
-        points += skeleton[..., None] * np.append(self._rest_joints, np.ones((24, 1)), axis=1)
+        joints, vertices = (np.append(rest, np.ones((len(rest), 1)), axis=1) for rest in self._rest)
+        skeleton, surface = self._regressors.weights(name)
+        touched = np.flatnonzero(surface.any(axis=0))
+        share = surface[:, touched, None] * self.arrays.weights[touched].astype(np.float64)  # (J,M,24)
+        points = np.einsum("jmk,mb->jkb", share, vertices[touched]) + skeleton[..., None] * joints
         if self.arrays.posedirs is None or not self.arrays.posedirs[touched].any():
             return self._tensor(points), None
         moved = np.einsum("jmk,mbp->pjkb", share, self.arrays.posedirs[touched].astype(np.float64))
-        return self._tensor(points), self._tensor(moved.reshape(moved.shape[0], -1))
-
-    def _regressor(self, name: str) -> tuple[Matrix, Matrix]:
-        """Weights of the set's joints over the skeleton (J,24) and over the vertices (J,V)."""
-        joints = JOINT_SETS[name].joints
-        skeleton, regressor = np.zeros((len(joints), 24)), np.zeros((len(joints), len(self._rest_vertices)))
-        if name in self._regressors:
-            return skeleton, self._regressors[name]
-        if name == "lsp14" and "h36m17" in self._regressors:
-            return skeleton, self._regressors["h36m17"][list(H36M_TO_LSP14)]
-        bones = JOINT_SETS["smpl24"].joints
-        for j, joint in enumerate(joints):
-            parts = self._source(name, joint)
-            for part in parts:
-                if part in bones:
-                    skeleton[j, bones.index(part)] += 1 / len(parts)
-                else:
-                    ids = self.landmarks[part]
-                    np.add.at(regressor[j], list(ids), 1 / len(ids) / len(parts))
-        return skeleton, regressor
-
-
-def _checked(regressors: dict[str, Any], vertices: int) -> dict[str, Matrix]:
-    checked = {}
-    for name, given in regressors.items():
-        if name not in JOINT_SETS:
-            raise UsageError(f"There is no joint set '{name}' to regress.", nearest(name, tuple(JOINT_SETS)))
-        matrix, shape = np.asarray(given, dtype=np.float64), (len(JOINT_SETS[name]), vertices)
-        if matrix.shape != shape:
-            raise UsageError(f"The regressor of '{name}' has shape {matrix.shape}; this body needs {shape}.")
-        checked[name] = matrix
-    return checked
+        return self._tensor(points), self._tensor(moved.reshape(len(moved), -1))
 
 
 def _smplx_model(arrays: BodyArrays, dtype: torch.dtype) -> Any:
