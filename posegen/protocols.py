@@ -65,10 +65,7 @@ class PoseEstimator(Protocol):
 
 @runtime_checkable
 class Discriminator(Protocol):
-    """Judges poses; an ``nn.Module`` so that the loop can train it (Eq 9-10).
-
-    Built as ``Class(options, generator=generator, device=device)``: the CPU generator draws the initial weights.
-    """
+    """Judges poses; an ``nn.Module`` so that the loop can train it (Eq 9-10)."""
 
     def scores(self, pose: Tensor) -> Tensor:
         """pose theta (N,23,3) axis-angle -> (N, heads), 1 for real and 0 for generated."""

@@ -27,10 +27,12 @@ class Judges(nn.Module):
     """One MLP for every part, each seeing only its joints.
 
     ``parts``: name -> rows of the pose that this judge sees.  Weights start Kaiming-normal, biases as ``nn.Linear``
-    starts them, all drawn from ``generator`` (CPU).
+    starts them, all drawn from ``generator`` (CPU; None is torch's own, which a run seeds).
     """
 
-    def __init__(self, parts: Mapping[str, Sequence[int]], width: int, out_width: int, generator: Generator) -> None:
+    def __init__(
+        self, parts: Mapping[str, Sequence[int]], width: int, out_width: int, generator: Generator | None = None
+    ) -> None:
         super().__init__()
         self.parts = {name: list(rows) for name, rows in parts.items()}
         self.judges = nn.ModuleDict({name: _judge(3 * len(rows), width, out_width) for name, rows in parts.items()})
@@ -58,7 +60,9 @@ class Parts(Judges):
         out_width: int = Field(1000, gt=0)
         """Width of the last layer before the score."""
 
-    def __init__(self, options: Options, *, generator: Generator, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, options: Options, *, device: torch.device | str = "cpu", generator: Generator | None = None
+    ) -> None:
         super().__init__(PARTS, options.width, options.out_width, generator)
         self.options = options
         self.to(device)
