@@ -28,10 +28,19 @@ def draw(
     height, width = alpha.shape
     scaled = intrinsics.copy()
     scaled[:2] *= samples  # pixel centres are at half integers, so samples of samples need no shift
-    homogeneous, turned = np.empty_like(scene.rest), np.empty_like(scene.rest)
-    screen = np.zeros((len(scene.rest), 2))
+    homogeneous = np.empty_like(scene.rest)
+    screen, lit = np.zeros((len(scene.rest), 2)), np.zeros((len(scene.rest), 2))
     box = skin(
-        scene.rest, scene.normals, person.weights_index, person.weights, bones, scaled, homogeneous, turned, screen
+        scene.rest,
+        scene.normals,
+        person.weights_index,
+        person.weights,
+        bones,
+        scaled,
+        light[:3],
+        homogeneous,
+        screen,
+        lit,
     )
     low, high = np.floor(np.array(box[:2]) / samples), np.ceil(np.array(box[2:]) / samples)
     x0, y0 = np.clip(low, 0, (width, height)).astype(int)
@@ -48,6 +57,6 @@ def draw(
         x_off, y_off, depth, owner, level,
     )  # fmt: skip
     shade(
-        homogeneous, turned, person.faces, scene.uv, person.part, texels, layout, level, owner,
-        x_off, y_off, samples, light, image, alpha,
+        homogeneous, lit, person.faces, scene.uv, person.part, texels, layout, level, owner,
+        x_off, y_off, samples, light[3:], image, alpha,
     )  # fmt: skip

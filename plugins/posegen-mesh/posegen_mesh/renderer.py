@@ -33,7 +33,7 @@ class MeshRenderer:
         """Samples per pixel and axis: 2 averages 2x2."""
         light_direction: tuple[float, float, float] = (-0.45, -0.6, -0.65)
         """Towards the key light, in camera axes (x right, y down, z forward)."""
-        light_colour: tuple[float, float, float] = (1.0, 1.0, 1.0)
+        light_colour: tuple[float, float, float] = (1.25, 1.22, 1.18)
         """RGB of the key light; 1 keeps a fully lit texture as it is."""
         ambient: float = Field(default=0.5, ge=0, le=1)
         """Share of the light that comes from everywhere."""
@@ -56,25 +56,26 @@ class MeshRenderer:
         light: of each image; None is the light of the options for all. Whatever lies behind a camera, or nearer than
         2 cm before it, is not drawn. Raises UsageError for shapes that do not fit or values that are not finite.
         """
-        light = self._default_light(len(pose)) if light is None else light
-        _check(pose, camera, light)
+        n = pose.shape[0] if pose.ndim else 0
+        light = self._default_light(n) if light is None else light
+        _check(n, pose, camera, light)
         with torch.no_grad():
             bones = self._bones(pose, camera)
             bent = _numpy(torch.cat([light.direction, light.ambient[:, None], light.colour], dim=1))
         bent[:, :3] /= np.maximum(np.linalg.norm(bent[:, :3], axis=1, keepdims=True), 1e-12)
         intrinsics = _numpy(camera.intrinsics)
-        image = np.zeros((len(pose), 3, camera.height, camera.width), np.float32)
-        alpha = np.zeros((len(pose), 1, camera.height, camera.width), np.float32)
+        image = np.zeros((n, 3, camera.height, camera.width), np.float32)
+        alpha = np.zeros((n, 1, camera.height, camera.width), np.float32)
 
         def one(i: int) -> None:
             draw(self._scene, bones[i], intrinsics[i], bent[i], self._options.supersampling, image[i], alpha[i, 0])
 
-        threads = min(self._options.threads or torch.get_num_threads(), len(pose))
+        threads = min(self._options.threads or torch.get_num_threads(), n)
         if threads > 1:
             with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(one, range(len(pose))))
+                list(pool.map(one, range(n)))
         else:
-            for i in range(len(pose)):
+            for i in range(n):
                 one(i)
         return Render(torch.from_numpy(image).to(self._device), torch.from_numpy(alpha).to(self._device))
 
@@ -106,8 +107,7 @@ def _numpy(tensor: Tensor) -> Array:
     return np.ascontiguousarray(tensor.detach().cpu().numpy(), dtype=np.float64)
 
 
-def _check(pose: Tensor, camera: Camera, light: Light) -> None:
-    n = len(pose)
+def _check(n: int, pose: Tensor, camera: Camera, light: Light) -> None:
     shapes = {
         "pose": (pose, (n, 23, 3)),
         "camera rotation": (camera.rotation, (n, 3, 3)),

@@ -1,4 +1,4 @@
-"""Kernel 1: rest vertices -> vertices and normals in camera axes (linear blend skinning) and their pixels."""
+"""Kernel 1: rest vertices -> pixels and depths (linear blend skinning), and how each faces the light."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ NEAR = 0.02
 
 
 @kernel
-def skin(rest, normals, index, weights, bones, intrinsics, homogeneous, turned, screen):  # type: ignore[no-untyped-def]
-    """Fills homogeneous (V,3) = K x_cam, turned (V,3) unit normals in camera axes, screen (V,2) pixels.
+def skin(rest, normals, index, weights, bones, intrinsics, direction, homogeneous, screen, lit):  # type: ignore[no-untyped-def]
+    """Fills homogeneous (V,3) = K x_cam, screen (V,2) pixels, lit (V,2) = cosines of the normal to the light and to up.
 
     rest, normals: (V,3) in rest pose.  index, weights: (V,4), falling.  bones: (24,3,4) rest to camera axes.
+    direction: (3,) unit, towards the light, camera axes.
     Returns the pixel box (x0, y0, x1, y1) of all vertices, or an infinite one when some are not before the camera.
     """
     x_low, y_low, x_high, y_high = 1e30, 1e30, -1e30, -1e30
@@ -45,7 +46,8 @@ def skin(rest, normals, index, weights, bones, intrinsics, homogeneous, turned, 
         ny = m10 * x + m11 * y + m12 * z
         nz = m20 * x + m21 * y + m22 * z
         scale = 1.0 / ((nx * nx + ny * ny + nz * nz) ** 0.5 + 1e-12)
-        turned[v, 0], turned[v, 1], turned[v, 2] = nx * scale, ny * scale, nz * scale
+        lit[v, 0] = (nx * direction[0] + ny * direction[1] + nz * direction[2]) * scale
+        lit[v, 1] = -ny * scale
         hx = intrinsics[0, 0] * cx + intrinsics[0, 1] * cy + intrinsics[0, 2] * cz
         hy = intrinsics[1, 0] * cx + intrinsics[1, 1] * cy + intrinsics[1, 2] * cz
         homogeneous[v, 0], homogeneous[v, 1], homogeneous[v, 2] = hx, hy, cz
@@ -54,6 +56,12 @@ def skin(rest, normals, index, weights, bones, intrinsics, homogeneous, turned, 
             continue
         px, py = hx / cz, hy / cz
         screen[v, 0], screen[v, 1] = px, py
-        x_low, x_high = min(x_low, px), max(x_high, px)
-        y_low, y_high = min(y_low, py), max(y_high, py)
+        if px < x_low:
+            x_low = px
+        if px > x_high:
+            x_high = px
+        if py < y_low:
+            y_low = py
+        if py > y_high:
+            y_high = py
     return (x_low, y_low, x_high, y_high) if whole else (-1e30, -1e30, 1e30, 1e30)

@@ -46,9 +46,16 @@ def _half(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @kernel
+def clamp(value, low, high):  # type: ignore[no-untyped-def]
+    """Into [low, high]. NaN gives ``low``: numbers that overflowed must not become addresses."""
+    raised = value if value > low else low
+    return raised if raised < high else high
+
+
+@kernel
 def address(u, v, height, width):  # type: ignore[no-untyped-def]
     """uv in [0,1] (v up) -> row and column of the upper left of four texels, and the weights of its neighbours."""
-    x = min(max(u * width - 0.5, 0.0), width - 1.0)
-    y = min(max((1.0 - v) * height - 0.5, 0.0), height - 1.0)
+    x = clamp(u * width - 0.5, 0.0, width - 1.0)
+    y = clamp((1.0 - v) * height - 0.5, 0.0, height - 1.0)
     column, row = int(x), int(y)
     return row, column, x - column, y - row

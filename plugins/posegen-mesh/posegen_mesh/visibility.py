@@ -13,7 +13,7 @@ import numpy as np
 
 from posegen_mesh.compile import kernel
 from posegen_mesh.skin import NEAR
-from posegen_mesh.texture import address
+from posegen_mesh.texture import address, clamp
 
 ALPHA_TEST = 0.35 * 255
 
@@ -72,10 +72,10 @@ def rasterise(  # type: ignore[no-untyped-def]
         else:
             continue
         # clamped as floats: a vertex close to the camera may lie further out than an integer can say
-        first_x = int(np.ceil(min(max(x_low - x_off - 0.5 - 1e-9, 0.0), width)))
-        last_x = int(np.floor(min(max(x_high - x_off - 0.5 + 1e-9, -1.0), width - 1.0)))
-        first_y = int(np.ceil(min(max(y_low - y_off - 0.5 - 1e-9, 0.0), height)))
-        last_y = int(np.floor(min(max(y_high - y_off - 0.5 + 1e-9, -1.0), height - 1.0)))
+        first_x = int(np.ceil(clamp(x_low - x_off - 0.5 - 1e-9, 0.0, width)))
+        last_x = int(np.floor(clamp(x_high - x_off - 0.5 + 1e-9, -1.0, width - 1.0)))
+        first_y = int(np.ceil(clamp(y_low - y_off - 0.5 - 1e-9, 0.0, height)))
+        last_y = int(np.floor(clamp(y_high - y_off - 0.5 + 1e-9, -1.0, height - 1.0)))
         if first_x > last_x or first_y > last_y:
             continue
         e0x, e0y, e0c, e1x, e1y, e1c, e2x, e2y, e2c, det = edges(homogeneous, a, b, c)
@@ -86,7 +86,7 @@ def rasterise(  # type: ignore[no-untyped-def]
             e2x, e2y, e2c, det = -e2x, -e2y, -e2c, -det
         mip = 0
         ratio = uv_area[f] * za * zb * zc / det  # texels a sample; det / (za zb zc) is twice the area on the screen
-        while mip < layout.shape[1] - 1 and (ratio > 2 or ratio < 0):
+        while mip < layout.shape[1] - 1 and ratio > 2:
             ratio *= 0.25
             mip += 1
         level[f] = mip
@@ -97,11 +97,11 @@ def rasterise(  # type: ignore[no-untyped-def]
             for x in range(first_x, last_x + 1):
                 px = x + x_off + 0.5
                 b0, b1, b2 = e0x * px + r0, e1x * px + r1, e2x * px + r2
-                if b0 < 0 or b1 < 0 or b2 < 0:
+                if not (b0 >= 0 and b1 >= 0 and b2 >= 0):  # not: an overflowed face, all NaN, is not drawn
                     continue
                 total = b0 + b1 + b2
                 nearness = np.float32(total / det)
-                if nearness <= depth[y, x] or nearness > 1 / NEAR:
+                if not (depth[y, x] < nearness <= 1 / NEAR):
                     continue
                 if masked[p]:
                     b0, b1, b2 = b0 / total, b1 / total, b2 / total
