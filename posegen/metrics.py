@@ -48,4 +48,5 @@ def bootstrap_interval(values: Tensor, n: int, generator: Generator) -> tuple[fl
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
-    return 1000 * torch.linalg.vector_norm(a - b, dim=-1)
+    metres: Tensor = torch.linalg.vector_norm(a - b, dim=-1)
+    return 1000 * metres

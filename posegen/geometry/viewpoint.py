@@ -1,8 +1,8 @@
 """The view K: the rotation that carries the camera around the pelvis, as axis-angle (N,3).
 
 ``K = 0`` looks at the person's front. In spherical words ``Exp(K) = Ry(azimuth) Rx(-elevation) Rz(roll)``, radians:
-azimuth + moves the camera towards the person's left (+X), elevation + lifts it, roll + turns it about its own line of
-sight, counter-clockwise as seen by somebody who faces the camera.
+azimuth + moves the camera towards the person's left (+X), elevation + lifts it, roll + turns it
+counter-clockwise for who holds it, so that the person leans to the right in the picture.
 """
 
 from __future__ import annotations
