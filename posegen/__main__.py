@@ -1,0 +1,5 @@
+"""``python -m posegen``."""
+
+from posegen.cli.main import main
+
+main()

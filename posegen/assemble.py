@@ -1,0 +1,170 @@
+"""Settings -> live components, checked against each other before a run starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from posegen import plugins, protocols
+from posegen.config import COMPONENTS, explain
+from posegen.discovery import one_line
+from posegen.errors import PluginError, PosegenError, UsageError
+from posegen.layers import Layer
+from posegen.options import Options
+from posegen.settings import Selection, Settings
+
+PROTOCOLS: dict[str, type] = {
+    "renderer": protocols.Renderer,
+    "estimator": protocols.PoseEstimator,
+    "prior": protocols.Prior,
+    "discriminator": protocols.Discriminator,
+    "body": protocols.BodySource,
+    "motion": protocols.Motion,
+    "photos": protocols.Photos,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The live components of a run."""
+
+    renderer: protocols.Renderer
+    estimator: protocols.PoseEstimator
+    prior: protocols.Prior
+    discriminator: protocols.Discriminator
+    motion: protocols.Motion
+    photos: protocols.Photos
+    mesh: Callable[[str], protocols.Renderer]
+    """The mesh renderer of a subject, whatever ``renderer`` is: it draws the open benchmark."""
+
+
+def complete(settings: Settings, given: Layer | None = None) -> Settings:
+    """The same settings with every option of every plugin checked and its defaults filled in.
+
+    given: sources for the messages. Raises PluginError for a plugin that cannot be used, UsageError for an option.
+    """
+    filled = {}
+    for kind in COMPONENTS:
+        selection: Selection = getattr(settings, kind)
+        options = check_options(kind, selection, given).model_dump()
+        filled[kind] = Selection(name=selection.name, options=options)
+    return settings.model_copy(update=filled)
+
+
+def check_options(kind: str, selection: Selection, given: Layer | None = None) -> Options:
+    """A component's options as an instance of its own ``Options``. Raises as ``complete`` does."""
+    model = options_class(kind, selection.name)
+    try:
+        return model.model_validate(selection.options)
+    except ValidationError as error:
+        raise explain(error, model, given or {}, (kind,)) from error
+
+
+def options_class(kind: str, name: str) -> type[Options]:
+    """The ``Options`` of a component. Raises PluginError as ``plugins.load`` does, and where there is none."""
+    component = plugins.load(kind, name)
+    model = getattr(component, "Options", None)
+    if not (isinstance(model, type) and issubclass(model, Options)):
+        raise PluginError(f"{kind} '{name}' has no class Options(posegen.Options)", "tell the plugin's author")
+    return model
+
+
+def assemble(settings: Settings, *, finetunes: bool = True) -> Parts:
+    """Make the components and check that they can work together.
+
+    finetunes: the estimator is to be trained, so it must have a network and a learning rate. Raises PosegenError: a
+    plugin that cannot be used, an option, an asset, a device, parts that do not fit.
+    """
+    device = _device(settings.device)
+    made = {}
+    for kind in COMPONENTS:
+        with torch.random.fork_rng():
+            torch.manual_seed(settings.seed)  # a component that starts from random weights starts from the run's seed
+            made[kind] = make(kind, getattr(settings, kind), device)
+    parts = Parts(**made, mesh=lambda subject: _mesh(subject, device))
+    check(settings, parts)
+    if finetunes:
+        check_trainable(settings, parts)
+    return parts
+
+
+def make(kind: str, selection: Selection, device: torch.device) -> Any:
+    """One component on a device, an instance of its kind's protocol. Raises as ``assemble`` does."""
+    options = check_options(kind, selection)
+    try:
+        part = plugins.load(kind, selection.name)(options, device=device)
+    except PosegenError:
+        raise
+    except Exception as error:  # a third party's constructor may fail in any way; the cause is chained for --debug
+        raise PluginError(
+            f"{kind} '{selection.name}' cannot be made: {one_line(error)}", "--debug shows where"
+        ) from error
+    if missing := _missing_members(part, PROTOCOLS[kind]):
+        raise PluginError(
+            f"{kind} '{selection.name}' is no {PROTOCOLS[kind].__name__}: it lacks {', '.join(missing)}",
+            "tell the plugin's author: posegen.testing checks this",
+        )
+    return part
+
+
+def check(settings: Settings, parts: Parts) -> None:
+    """Raises UsageError, naming the option to change, for parts that cannot work together."""
+    renderer, estimator = settings.renderer.name, settings.estimator.name
+    if settings.feedback.mode == "rendered":
+        for kind, name in (("renderer", renderer), ("estimator", estimator)):
+            if not getattr(parts, kind).differentiable:
+                raise UsageError(
+                    f"feedback 'rendered' needs a differentiable {kind}; {name} is not",
+                    "use --set feedback.mode=label or --set feedback.mode=score",
+                )
+    wanted, there = parts.estimator.joint_set, parts.renderer.body.joint_sets
+    if wanted not in there:
+        raise UsageError(
+            f"estimator '{estimator}' sees the joints of {wanted}, which the body that renderer '{renderer}' draws "
+            f"does not have (it has {', '.join(there)})",
+            "choose another --renderer or --estimator",
+        )
+
+
+def check_trainable(settings: Settings, parts: Parts) -> None:
+    """Raises UsageError for an estimator that cannot be fine-tuned with these settings."""
+    if parts.estimator.module is None:
+        name = settings.estimator.name
+        raise UsageError(
+            f"estimator '{name}' is a black box: it has no network to fine-tune",
+            "posegen generate  makes the data; choose another --estimator to fine-tune",
+        )
+    learning_rate(settings)
+
+
+def learning_rate(settings: Settings) -> float:
+    """Of fine-tuning: the run's own, or else the estimator's. Raises UsageError if there is neither."""
+    own = getattr(check_options("estimator", settings.estimator), "lr", None)
+    lr = settings.finetune.lr if settings.finetune.lr is not None else own
+    if lr is None:
+        name = settings.estimator.name
+        raise UsageError(f"estimator '{name}' has no learning rate of its own", "use --set finetune.lr=1e-4")
+    return float(lr)
+
+
+def _mesh(subject: str, device: torch.device) -> protocols.Renderer:
+    renderer: protocols.Renderer = make("renderer", Selection(name="mesh", options={"subject": subject}), device)
+    return renderer
+
+
+def _missing_members(part: object, protocol: type) -> list[str]:
+    members: Mapping[str, Any] = vars(protocol) | protocol.__annotations__
+    return [name for name in members if not name.startswith("_") and not hasattr(part, name)]
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch raises either, by device type
+        raise UsageError(f"device '{name}' cannot be used here: {one_line(error)}", "--device cpu") from error
+    return device

@@ -1,0 +1,67 @@
+"""``posegen assets``: where the files lie that only you may have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Licensed files that you bring: SMPL, checkpoints, data sets.")
+Name = Annotated[str, typer.Argument(help="An asset of `posegen assets list`.")]
+
+
+@app.command("list")
+def list_() -> None:
+    """List known assets, where they are registered, and where to get them."""
+    from posegen import assets
+    from posegen.cli import screen
+    from posegen.registry import registry
+
+    known, registered = registry().assets, assets.registered()
+    rows = []
+    for name in [*known, *sorted((assets.declared() | set(registered)) - set(known))]:
+        asset, entry = known.get(name), registered.get(name)
+        summary, page = (asset.summary, asset.page) if asset else ("", "")
+        rows.append((name, entry["path"] if entry else "-", summary, page))
+    screen.table(("asset", "registered at", "what", "get it from"), rows)
+
+
+@app.command("set")
+def set_(
+    name: Name,
+    path: Annotated[Path, typer.Argument(help="The file, or the folder that holds it.")],
+) -> None:
+    """Remember where an asset lies."""
+    from posegen import assets
+
+    typer.echo(f"{name} = {assets.register(name, path)}")
+
+
+@app.command()
+def get(name: Name) -> None:
+    """Print where an asset lies."""
+    from posegen import assets
+
+    typer.echo(assets.find(name))
+
+
+@app.command()
+def verify(name: Annotated[str | None, typer.Argument(help="An asset; without, all registered ones.")] = None) -> None:
+    """Check that registered files are there, whole, and as they were."""
+    from posegen import assets
+    from posegen.cli import screen
+    from posegen.errors import AssetError
+
+    names = [name] if name else sorted(assets.registered())
+    failures = []
+    for each in names:
+        try:
+            typer.echo(f"{each}: ok, {assets.verify(each)}")
+        except AssetError as error:
+            screen.error(error)
+            failures.append(each)
+    if failures:
+        raise typer.Exit(AssetError.exit_code)
+    if not names:
+        typer.echo("no asset is registered; posegen assets list")

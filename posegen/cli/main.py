@@ -1,0 +1,81 @@
+"""The command line's entry: verbs, global options, and what an error looks like."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from posegen import __version__
+from posegen.cli import assets, doctor, evaluate, finetune, generate, plugins, recipes, run
+from posegen.errors import PosegenError
+
+
+class Verbs(TyperGroup):
+    """Ctrl-C ends a verb with a word and exit code 130, whatever click would do with it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise PosegenError("interrupted", exit_code=130) from stop
+
+
+app = typer.Typer(
+    cls=Verbs,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run.run)
+app.command()(generate.generate)
+app.command()(finetune.finetune)
+app.command()(evaluate.evaluate)
+app.add_typer(plugins.app, name="plugins")
+app.add_typer(recipes.app, name="recipes")
+app.add_typer(assets.app, name="assets")
+app.command()(doctor.doctor)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"posegen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def posegen(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Find where a 3D human pose estimator fails, generate the data that fixes it, prove the gain."""
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 the run failed, 2 usage, 3 asset, 4 plugin, 130 interrupted."""
+    debug = "--debug" in sys.argv[1:]  # accepted anywhere, as the advice below is to append it
+    try:
+        app(args=[argument for argument in sys.argv[1:] if argument != "--debug"], prog_name="posegen")
+    except PosegenError as error:
+        _fail(error, debug)
+    except Exception as error:  # the last resort: whatever it is, one line is better than a page
+        from posegen.discovery import one_line
+
+        advice = "run again with --debug, and paste that and `posegen doctor` into a bug report"
+        _fail(PosegenError(f"unexpected {one_line(error)}", advice), debug)
+
+
+def _fail(error: PosegenError, debug: bool) -> None:
+    from posegen.cli import screen
+
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    screen.error(error)
+    sys.exit(error.exit_code)

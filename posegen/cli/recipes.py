@@ -1,0 +1,49 @@
+"""``posegen recipes``: the built-in recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Recipes: commented files of settings.")
+Name = Annotated[str, typer.Argument(help="A built-in recipe.")]
+
+
+@app.command("list")
+def list_() -> None:
+    """List the built-in recipes."""
+    from posegen import recipes
+    from posegen.cli import screen
+
+    screen.table(("recipe", "for"), [(name, recipes.summary(path)) for name, path in recipes.available().items()])
+
+
+@app.command()
+def show(name: Name) -> None:
+    """Print a recipe."""
+    from posegen import recipes
+
+    typer.echo(recipes.find(name).read_text(encoding="utf-8"), nl=False)
+
+
+@app.command()
+def copy(
+    name: Name,
+    file: Annotated[Path | None, typer.Argument(help="Where to.", show_default="NAME.toml")] = None,
+) -> None:
+    """Copy a recipe, to change it and use it with --recipe FILE."""
+    from posegen import recipes
+    from posegen.errors import UsageError
+
+    source = recipes.find(name)
+    target = file or Path(f"{source.stem}.toml")
+    try:
+        with target.open("xb") as copy:  # never over a file that somebody has edited
+            copy.write(source.read_bytes())
+    except FileExistsError as error:
+        raise UsageError(f"{target} exists", f"posegen recipes copy {name} ANOTHER.toml") from error
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error.strerror}", "choose another file") from error
+    typer.echo(f"{target}: use it with  posegen run --recipe {target}")

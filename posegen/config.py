@@ -1,0 +1,131 @@
+"""Recipes and command-line values -> ``Settings``, with the source of each value; and back to TOML.
+
+Layers, the later ones over the earlier ones: the defaults of ``settings.py``, recipes in the order they were given,
+command-line options, ``--set``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from posegen import layers, recipes
+from posegen.errors import UsageError, nearest
+from posegen.layers import Key, Layer, Source
+from posegen.settings import Selection, Settings
+
+COMPONENTS = tuple(name for name, field in Settings.model_fields.items() if field.annotation is Selection)
+DEFAULT = Source("default")
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Settings, and where the values came from that are not defaults. ``name``: of the last recipe, for run folders."""
+
+    settings: Settings
+    given: Layer = field(default_factory=dict)
+    name: str = "defaults"
+
+    def source(self, *key: str) -> Source:
+        """Where the value of a key came from."""
+        return self.given[key].source if key in self.given else DEFAULT
+
+
+def load(
+    recipe: Iterable[str] = (),
+    options: Mapping[str, tuple[str, Any]] | None = None,
+    assignments: Iterable[str] = (),
+) -> Configuration:
+    """Read and check the settings of a run.
+
+    recipe: names of built-in recipes or TOML files.  options: command-line options as ``layers.from_options`` takes
+    them.  assignments: of ``--set``. Raises UsageError naming key, value, source and the nearest thing that exists.
+    """
+    paths = [recipes.find(name) for name in recipe]
+    labels = [f"recipe {path.stem}" if path.parent == recipes.FOLDER else str(path) for path in paths]
+    stack: list[Layer] = [
+        {(c, "name"): layers.Given(Settings.model_fields[c].default.name, DEFAULT) for c in COMPONENTS}
+    ]
+    stack += [layers.from_file(path, label, COMPONENTS) for path, label in zip(paths, labels, strict=True)]
+    stack.append(layers.from_options(options or {}, COMPONENTS))
+    stack.append(layers.from_assignments(assignments, COMPONENTS))
+    given = layers.merge(stack, COMPONENTS)
+    try:
+        settings = Settings.model_validate(_split_options(layers.nest(given)))
+    except ValidationError as error:
+        raise explain(error, Settings, given) from error
+    return Configuration(settings, given, paths[-1].stem if paths else "defaults")
+
+
+def to_toml(settings: Settings) -> str:
+    """A recipe that reproduces exactly these settings. A None, which TOML cannot say, is left to the default."""
+    import tomli_w
+
+    return tomli_w.dumps(_without_none(to_table(settings)))
+
+
+def to_table(settings: Settings) -> dict[str, Any]:
+    """The settings as a recipe has them: a component's options beside its name."""
+    table = settings.model_dump(mode="json")
+    for component in COMPONENTS:
+        table[component] = {"name": table[component]["name"], **table[component]["options"]}
+    return table
+
+
+def explain(error: ValidationError, model: type[BaseModel], given: Layer, prefix: Key = ()) -> UsageError:
+    """The first complaint of pydantic about ``model``, whose keys start with ``prefix``, in a user's words."""
+    first = error.errors()[0]
+    loc = tuple(str(part) for part in first["loc"])
+    key = (*prefix, *loc)
+    source = next((given[key[:n]].source for n in range(len(key), 0, -1) if key[:n] in given), None)
+    if source is None:  # a whole section is unknown: its first key tells where it stands
+        source = next((g.source for k, g in given.items() if k[: len(key)] == key), DEFAULT)
+    name = ".".join(key)
+    if first["type"] == "extra_forbidden":
+        known = _fields(model, loc[:-1])
+        section = ".".join(key[:-1]) or "the settings"
+        return UsageError(
+            f"unknown key '{name}' ({source})", f"{nearest(loc[-1], known)} {section}: {', '.join(known)}".strip()
+        )
+    if first["type"].startswith("model_"):
+        return UsageError(f"'{name}' is a section, not the value {first['input']!r} ({source})", f"set {name}.KEY")
+    if first["type"] == "missing":
+        return UsageError(f"'{name}' needs a value", f"--set {name}=VALUE")
+    known = re.findall(r"'([^']*)'", first["ctx"]["expected"]) if first["type"] == "literal_error" else []
+    wish = f"is not one of {', '.join(known)}" if known else re.sub(r"^(Input|Value) ", "", first["msg"])
+    value = first["input"]
+    return UsageError(
+        f"{name} = {value!r} ({source}) {wish}",
+        nearest(str(value), known) if known else "posegen run --dry-run  shows every key and value",
+    )
+
+
+def _split_options(tree: dict[str, Any]) -> dict[str, Any]:
+    """``{"renderer": {"name": "mesh", "subject": "s0"}}`` -> ``{"renderer": {"name": "mesh", "options": {...}}}``."""
+    out = dict(tree)
+    for component in COMPONENTS:
+        if isinstance(table := tree.get(component), dict):
+            options = {name: value for name, value in table.items() if name != "name"}
+            out[component] = {"name": table["name"], "options": options}
+    return out
+
+
+def _fields(model: type[BaseModel], loc: tuple[str, ...]) -> list[str]:
+    """The keys that exist at a place inside a model."""
+    for part in loc:
+        annotation = model.model_fields[part].annotation
+        models = [m for m in (annotation, *get_args(annotation)) if isinstance(m, type) and issubclass(m, BaseModel)]
+        if not models:
+            return []
+        model = models[0]
+    return list(model.model_fields)
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return value
