@@ -9,11 +9,11 @@ import numba
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Machine code that releases the GIL, kept on disk for the next process.
+    """Machine code that releases the GIL. It is kept on disk, beside this package or in the user's cache folder.
 
     No fast-math: neighbouring triangles rely on ``a*b - c*d`` being exactly the negative of ``c*d - a*b``.
     """
     try:
-        return numba.njit(nogil=True, cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+        return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
     except RuntimeError:  # numba's only sign that no cache folder is writable: compile in every process instead
-        return numba.njit(nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+        return numba.njit(nogil=True, error_model="numpy")(function)

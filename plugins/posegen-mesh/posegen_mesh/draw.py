@@ -22,7 +22,7 @@ def draw(
 ) -> None:
     """Fills image (3,H,W) and alpha (H,W), both zero before.
 
-    bones: (24,3,4) rest to camera axes.  intrinsics: (3,3).  light: (7,) direction, ambient, colour.
+    bones: (24,3,4) rest to camera axes.  intrinsics: (3,3), last row 0 0 1.  light: (7,) direction, ambient, colour.
     """
     person = scene.subject
     height, width = alpha.shape
@@ -31,17 +31,9 @@ def draw(
     homogeneous = np.empty_like(scene.rest)
     screen, lit = np.zeros((len(scene.rest), 2)), np.zeros((len(scene.rest), 2))
     box = skin(
-        scene.rest,
-        scene.normals,
-        person.weights_index,
-        person.weights,
-        bones,
-        scaled,
-        light[:3],
-        homogeneous,
-        screen,
-        lit,
-    )
+        scene.rest, scene.normals, person.weights_index, person.weights, bones, scaled, light[:3],
+        homogeneous, screen, lit,
+    )  # fmt: skip
     low, high = np.floor(np.array(box[:2]) / samples), np.ceil(np.array(box[2:]) / samples)
     x0, y0 = np.clip(low, 0, (width, height)).astype(int)
     x1, y1 = np.clip(high, 0, (width, height)).astype(int)

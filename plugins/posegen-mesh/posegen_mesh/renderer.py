@@ -61,14 +61,14 @@ class MeshRenderer:
         _check(n, pose, camera, light)
         with torch.no_grad():
             bones = self._bones(pose, camera)
-            bent = _numpy(torch.cat([light.direction, light.ambient[:, None], light.colour], dim=1))
-        bent[:, :3] /= np.maximum(np.linalg.norm(bent[:, :3], axis=1, keepdims=True), 1e-12)
+            lights = _numpy(torch.cat([light.direction, light.ambient[:, None], light.colour], dim=1))
+        lights[:, :3] /= np.maximum(np.linalg.norm(lights[:, :3], axis=1, keepdims=True), 1e-12)
         intrinsics = _numpy(camera.intrinsics)
         image = np.zeros((n, 3, camera.height, camera.width), np.float32)
         alpha = np.zeros((n, 1, camera.height, camera.width), np.float32)
 
         def one(i: int) -> None:
-            draw(self._scene, bones[i], intrinsics[i], bent[i], self._options.supersampling, image[i], alpha[i, 0])
+            draw(self._scene, bones[i], intrinsics[i], lights[i], self._options.supersampling, image[i], alpha[i, 0])
 
         threads = min(self._options.threads or torch.get_num_threads(), n)
         if threads > 1:
@@ -125,5 +125,7 @@ def _check(n: int, pose: Tensor, camera: Camera, light: Light) -> None:
             )
         if not bool(torch.isfinite(tensor).all()):
             raise UsageError(f"{name} holds values that are not finite", "a NaN here often comes from a diverged run")
+    if bool((light.ambient < 0).any() or (light.ambient > 1).any() or (light.colour < 0).any()):
+        raise UsageError("a light is impossible", "ambient is a share in [0,1], and no colour is below 0")
     if camera.width < 1 or camera.height < 1:
         raise UsageError(f"an image of {camera.width} x {camera.height} pixels cannot be drawn", "use 1 x 1 or more")

@@ -55,4 +55,5 @@ def _vertex_normals(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> 
     total = np.zeros_like(vertices)
     for k in range(3):
         np.add.at(total, faces[:, k], normal)
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
+    length: NDArray[np.float64] = np.linalg.norm(total, axis=1, keepdims=True)
+    return total / np.maximum(length, 1e-12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -34,7 +35,11 @@ class StarterMotion:
         if split not in SPLITS:
             raise UsageError(f"there is no split '{split}'", nearest(split, SPLITS) or f"splits: {', '.join(SPLITS)}")
         return [
-            Clip(clip.name, clip.split, clip.poses.to(self._device), clip.root_translation.to(self._device), clip.fps)
+            replace(
+                clip,
+                poses=clip.poses.to(self._device, copy=True),
+                root_translation=clip.root_translation.to(self._device, copy=True),
+            )
             for clip in _load(files.DATA)
             if clip.split == split
         ]

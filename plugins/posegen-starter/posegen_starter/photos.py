@@ -55,7 +55,7 @@ class StarterPhotos:
 
     def people_joints(self, split: str) -> tuple[str, Tensor]:
         """``("blazepose33", (N,33,3))``: metres, camera axes, origin between the hips."""
-        return "blazepose33", torch.from_numpy(_people(files.DATA)[1][_check(split)]).to(self._device)
+        return "blazepose33", torch.tensor(_people(files.DATA)[1][_check(split)], device=self._device)
 
     def backgrounds(self, split: str) -> Tensor:
         """(N,3,256,256) float32 RGB in [0,1] without people: 8 in ``train``, 4 in ``test``."""
