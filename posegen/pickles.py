@@ -12,10 +12,11 @@ import io
 import math
 import pickle
 import re
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,10 @@ class _Call:
 
 # The reference implementation in Python: the C one allocates whatever size a file declares.
 class _Reader(pickle._Unpickler):
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
+    read: Callable[[int], bytes]
+    append: Callable[[Any], None]
+
     def __init__(self, data: bytes, path: Path, allow: Mapping[str, Build]) -> None:
         super().__init__(io.BytesIO(data), encoding="latin1", fix_imports=False)
         self._path, self._allow = path, allow
@@ -68,6 +73,12 @@ class _Reader(pickle._Unpickler):
             )
         # classes of this reading alone: a file may write attributes on what it names
         return self._calls.setdefault(qualified, type("_Call", (_Call,), {"name": qualified}))
+
+    def load_bytearray8(self) -> None:
+        (size,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(size)))  # not bytearray(size): the file need not be that long
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
     def get_extension(self, code: int) -> None:
         raise ValueError("extension codes are not read")  # the registry they come from holds real functions
@@ -90,9 +101,8 @@ def load_pickle(path: Path | str, allow: Mapping[str, Build]) -> Any:
     except AssetError:
         raise
     except Exception as error:  # a damaged or hostile program can fail in any instruction, with any error
-        raise AssetError(
-            f"{path}: truncated or damaged ({type(error).__name__}: {error}).", "Download or copy the file again."
-        ) from error
+        cause = f"{type(error).__name__}: {error}".removesuffix(": ")
+        raise AssetError(f"{path}: truncated or damaged ({cause}).", "Download or copy the file again.") from error
 
 
 def _builder(name: str, allow: Mapping[str, Build]) -> Build | None:
@@ -133,6 +143,18 @@ def _raw(data: Any) -> bytes:
 
 def _name(name: str, args: tuple[Any, ...], state: Any) -> Any:
     raise ValueError(f"'{name}' is not called")
+
+
+def _plain(name: str, args: tuple[Any, ...], state: Any) -> Any:
+    """What old protocols write as a call: sets, complex numbers, and bytes, never ``bytes(size)``."""
+    kind = name.rpartition(".")[2]
+    if kind in ("bytes", "bytearray"):
+        data = _raw(args[0]) if args else b""
+        return bytearray(data) if kind == "bytearray" else data
+    if kind == "complex":
+        real, imaginary = args
+        return complex(real, imaginary)
+    return frozenset(*args) if kind == "frozenset" else set(*args)
 
 
 def _latin1(name: str, args: tuple[Any, ...], state: Any) -> bytes:
@@ -218,8 +240,13 @@ NUMPY: dict[str, Build] = {
     "numpy.dtype": _dtype,
     "numpy.ndarray": _name,
     "_codecs.encode": _latin1,
+    **{
+        f"{module}.{kind}": _plain
+        for module in ("builtins", "__builtin__")
+        for kind in ("bytes", "bytearray", "complex", "frozenset", "set")
+    },
 }
-"""numpy arrays, numbers and types, and the bytes they are made of."""
+"""Python's plain values, and numpy's arrays, numbers and types."""
 
 SCIPY_SPARSE: dict[str, Build] = {
     f"scipy.sparse.{module}{layout}_{kind}": _dense
