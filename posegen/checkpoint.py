@@ -43,7 +43,9 @@ def load_module(module: nn.Module, tensors: Mapping[str, Tensor], source: Path) 
         if key not in tensors:
             raise AssetError(f"{source} lacks '{key}'", "it was written for another network or variant")
         if key not in expected:
-            raise AssetError(f"{source} holds '{key}', which this network has not", "it was written for another network")
+            raise AssetError(
+                f"{source} holds '{key}', which this network has not", "it was written for another network"
+            )
         if tensors[key].shape != expected[key].shape:
             shapes = f"{tuple(tensors[key].shape)}, not {tuple(expected[key].shape)}"
             raise AssetError(f"{source}: '{key}' has shape {shapes}", "it was written for another variant")
@@ -83,6 +85,8 @@ def _atomically(path: Path, write: Callable[[Path], Any]) -> None:
     except (OSError, SafetensorError) as error:
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
         reason = "the disk is full" if full else str(error)
-        raise PosegenError(f"{path} could not be written: {reason}", "free some space and go on with --resume") from error
+        raise PosegenError(
+            f"{path} could not be written: {reason}", "free some space and go on with --resume"
+        ) from error
     finally:
         part.unlink(missing_ok=True)

@@ -37,10 +37,11 @@ def limbs(joints: Tensor, joint_set: str) -> Tensor:
 @torch.inference_mode()
 def predict(estimator: PoseEstimator, shots: Shots) -> Tensor:
     """The estimator's joints (N,J,3) for one split."""
+    device = next(estimator.module.parameters()).device if estimator.module is not None else "cpu"
     joints = []
     for start in range(0, len(shots.image), BATCH):
-        image = shots.image[start : start + BATCH].float() / 255
-        joints.append(estimator.predict(estimator.crop(image, shots.box[start : start + BATCH])).joints.float().cpu())
+        image, box = (x[start : start + BATCH].to(device) for x in (shots.image, shots.box))
+        joints.append(estimator.predict(estimator.crop(image.float() / 255, box)).joints.float().cpu())
     return torch.cat(joints)
 
 
@@ -66,6 +67,12 @@ def compare(before: dict[str, list[float]], after: dict[str, list[float]], resam
         rows = {"before": old, "after": new, "change_percent": change}
         out[name] = {key: _interval(values, resamples) for key, values in rows.items()}
     return out
+
+
+def summarise(values: dict[str, list[float]], resamples: int) -> dict[str, Any]:
+    """One split: mean and 95 % interval of each metric."""
+    metric_rows = {name: _interval(torch.tensor(values[name]), resamples) for name in METRICS}
+    return {"images": len(values["mpjpe"]), **metric_rows}
 
 
 def _interval(values: Tensor, resamples: int) -> dict[str, float]:

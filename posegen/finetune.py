@@ -56,8 +56,11 @@ def anchors(photos: Tensor, estimator: PoseEstimator, rng: torch.Generator) -> A
     centre = size / 2 + noise[:, 1:3] * 0.06 * size
     side = size * (1 + 0.15 * noise[:, 3])
     angle = 0.2 * (2 * torch.rand(n, generator=rng, device=rng.device).to(image) - 1)
-    image = torch.cat([resample(*part, size) for part in _chunks(image, centre, side, angle)])
-    joints = [estimator.predict(estimator.crop(part, photo_box(part))).joints for (part,) in _chunks(image)]
+    image = torch.cat([resample(p, c, s, size, a) for p, c, s, a in _chunks(image, centre, side, angle)])
+    joints = [
+        estimator.predict(estimator.crop(part, photo_box(part))).joints.cpu()
+        for (part,) in _chunks(image.to(_device(estimator)))
+    ]
     return Anchors(image, torch.cat(joints))
 
 
@@ -74,7 +77,6 @@ class Finetuning:
         appearance: Appearance,
         settings: FinetuneSettings,
         retain: RetainSettings,
-        lr: float,
     ) -> None:
         self.estimator, self.joint_set = estimator, joint_set
         self.replay, self.photos = replay, photos
@@ -82,7 +84,8 @@ class Finetuning:
         assert estimator.module is not None
         self.module: nn.Module = estimator.module
         self.original = {name: p.detach().clone() for name, p in self.module.named_parameters()}
-        self.adam = torch.optim.Adam(self.module.parameters(), lr=lr)
+        self.adam = torch.optim.Adam(self.module.parameters(), lr=settings.lr or estimator.lr)
+        self.device = next(self.module.parameters()).device
         self.epochs = 0
         self.replayed = round(settings.batch * retain.replay) if replay is not None else 0
         self.fresh = max(1, settings.batch - self.replayed)
@@ -107,12 +110,14 @@ class Finetuning:
         self.epochs += 1
 
     def step(self, batch: list[Samples], rng: torch.Generator) -> Progress:
+        batch = [s.to(self.device) for s in batch]
         render = [self.estimator.crop(self.appearance.compose(s.render(), rng), s.box) for s in batch]
         truth = torch.cat([s.truth for s in batch])
         crops, target = torch.cat(render), None
         if self.photos is not None and self.retain.photos:
             chosen = _pick(len(self.photos.image), max(1, round(PHOTO_SHARE * len(crops))), rng)
-            photo, target = self.appearance.photograph(self.photos.image[chosen], rng), self.photos.joints[chosen]
+            photo, target = self.photos.image[chosen].to(self.device), self.photos.joints[chosen].to(self.device)
+            photo = self.appearance.photograph(photo, rng)
             crops = torch.cat([crops, self.estimator.crop(photo, photo_box(photo))])
 
         joints = self.estimator.predict(crops).joints
@@ -147,3 +152,7 @@ def _pick(n: int, k: int, rng: torch.Generator) -> Tensor:
 
 def _chunks(*tensors: Tensor, size: int = 32) -> Iterator[tuple[Tensor, ...]]:
     return zip(*(t.split(size) for t in tensors), strict=True)
+
+
+def _device(estimator: PoseEstimator) -> torch.device:
+    return next(estimator.module.parameters()).device if estimator.module is not None else torch.device("cpu")

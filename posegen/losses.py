@@ -53,7 +53,9 @@ def score_function(loss: Tensor, sample: tuple[Tensor, ...], mean: tuple[Tensor,
     """
     n = len(loss)
     advantage = (loss - loss.mean()) * (n / max(n - 1, 1))
-    log_p = sum((-(s.detach() - m).square().flatten(1).sum(1) / (2 * sigma**2) for s, m in zip(sample, mean, strict=True)))
+    log_p = sum(
+        (-(s.detach() - m).square().flatten(1).sum(1) / (2 * sigma**2) for s, m in zip(sample, mean, strict=True))
+    )
     return (advantage.detach() * log_p).mean()
 
 

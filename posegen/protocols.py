@@ -43,13 +43,14 @@ class PoseEstimator(Protocol):
     """Looks at a crop and says where the joints are.
 
     ``differentiable``: gradients reach the crop.  ``module``: the network that fine-tuning trains, or None for a
-    black box.
+    black box.  ``lr``: the learning rate that suits its fine-tuning.
     """
 
     joint_set: str
     input_size: int
     differentiable: bool
     module: nn.Module | None
+    lr: float
 
     def crop(self, image: Tensor, box: Tensor) -> Tensor:
         """image (N,3,H,W) and person boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,S,S), this network's own preprocessing.

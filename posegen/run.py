@@ -1,8 +1,10 @@
-"""``posegen run``: measure, generate, fine-tune, measure again; every stage can be left and taken up again."""
+"""The stages of ``posegen run``: measure, generate, fine-tune, measure again. Each can be left and taken up again."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from rich.console import Console
 
-from posegen import checkpoint, resume
+from posegen import checkpoint, states
 from posegen.appearance import Appearance
 from posegen.assemble import Parts, assemble
 from posegen.config import to_toml
@@ -19,10 +21,12 @@ from posegen.datasets.generated import Samples
 from posegen.datasets.photos import read_folder
 from posegen.datasets.poses import RealPoses
 from posegen.doctor import environment
-from posegen.evaluate import PROTOCOL, Figures, compare, measure
+from posegen.errors import UsageError
+from posegen.evaluate import PROTOCOL, Figures, compare, measure, summarise
 from posegen.finetune import Finetuning, anchors
 from posegen.generate import in_distribution, render_samples
 from posegen.loop import PoseGen
+from posegen.report import summary
 from posegen.rundir import RunDirectory
 from posegen.seeding import stream
 from posegen.track import Track
@@ -33,23 +37,64 @@ if TYPE_CHECKING:
     from posegen.settings import Settings
 
 SAVE_EVERY = 100  # iterations of the generator between two checkpoints
-REPLAY_SHARE = 0.5  # in-distribution renders, as a share of the generated samples of a run
 
 
-def run(settings: Settings, out: Path, *, go_on: bool = False, console: Console | None = None) -> dict[str, Any]:
+def run(settings: Settings, out: Path, *, resume: bool = False, console: Console | None = None) -> dict[str, Any]:
     """The whole pipeline in one run directory; -> the content of ``result.json``."""
-    directory = RunDirectory(out)
-    parts = assemble(settings)
-    with directory.opened(resume=go_on):
-        if not go_on:
-            checkpoint.write_text(directory.settings, to_toml(settings))
+    with _opened(settings, out, resume, console) as stages:
+        result = stages.complete()
+        stages.track.console.print(summary.before_after(result))
+        stages.track.console.print(f"everything is in {out}; the weights: {stages.directory.estimator.name}")
+        return result
+
+
+def generate(settings: Settings, out: Path, *, resume: bool = False, console: Console | None = None) -> Path:
+    """The first stage alone: train the generator, draw a dataset; -> its folder."""
+    with _opened(settings, out, resume, console) as stages:
+        stages.generate(stages.method(), 0)
+        stages.track.console.print(f"the dataset is in {stages.folder(0)}")
+        return stages.folder(0)
+
+
+def finetune(
+    settings: Settings, out: Path, *, dataset: Path, resume: bool = False, console: Console | None = None
+) -> Path:
+    """The second stage alone: fine-tune on a dataset that ``generate`` wrote; -> the file of the new weights."""
+    with _opened(settings, out, resume, console) as stages:
+        samples = generated.load(dataset, joint_set=stages.estimator.joint_set)
+        tuning = stages.tuning(len(samples))
+        stages.finetune(tuning, 0, samples)
+        stages.finish(tuning)
+        stages.track.console.print(f"the weights are in {stages.directory.estimator}")
+        return stages.directory.estimator
+
+
+def evaluate(settings: Settings, *, console: Console | None = None) -> dict[str, Any]:
+    """The third stage alone: the estimator's figures on the splits of the open benchmark, with intervals."""
+    stages = Run(assemble(settings), settings, RunDirectory(Path()), Track(None, console))
+    figures = stages.figures(stages.shots(), "measure")
+    result = {name: summarise(values, settings.evaluate.bootstrap) for name, values in figures.items()}
+    stages.track.console.print(summary.figures(settings.estimator.name, result, PROTOCOL))
+    return result
+
+
+@contextmanager
+def _opened(settings: Settings, out: Path, resume: bool, console: Console | None) -> Iterator[Run]:
+    """Claim the directory, write down what reproduces the run, assemble the components."""
+    directory, text = RunDirectory(out), to_toml(settings)
+    with directory.opened(resume=resume):
+        if resume and directory.settings.read_text(encoding="utf-8") != text:
+            raise UsageError(f"{out} was started with other settings", f"posegen run --resume --out {out}  takes its own")
+        parts = assemble(settings)
+        if not resume:
+            checkpoint.write_text(directory.settings, text)
             checkpoint.write_text(directory.environment, json.dumps(environment(), indent=1) + "\n")
-        return Run(parts, settings, directory, Track(directory.metrics, console)).complete()
+        yield Run(parts, settings, directory, Track(directory.metrics, console))
 
 
 @dataclass
 class Run:
-    """The stages of one run over live components."""
+    """The stages over live components."""
 
     parts: Parts
     settings: Settings
@@ -57,63 +102,57 @@ class Run:
     track: Track
 
     def __post_init__(self) -> None:
-        parts, settings = self.parts, self.settings
-        torch.manual_seed(settings.seed)  # for plugins that draw from the global generator against the rules
-        self.estimator = parts.estimator
-        self.joint_set = parts.renderer.body.joint_set(self.estimator.joint_set)
-        self.real_poses = RealPoses(parts.motion.clips("train"), device=settings.device)
-        self.appearance = Appearance(settings.appearance, parts.photos.backgrounds("train"))
-        assert self.estimator.module is not None
-        self.module = self.estimator.module.requires_grad_(False).eval()
+        self.estimator = self.parts.estimator
+        self.joint_set = self.parts.renderer.body.joint_set(self.estimator.joint_set)
+        self.real_poses = RealPoses(self.parts.motion.clips("train"), device=self.settings.device)
+        self.appearance = Appearance(self.settings.appearance, self.parts.photos.backgrounds("train"))
+        if self.estimator.module is not None:
+            self.estimator.module.requires_grad_(False).eval()
 
     def complete(self) -> dict[str, Any]:
+        """Every stage that is not done yet; -> the result."""
         if self.directory.result.is_file():
             return dict(self.directory.once("result.json", dict))
         splits = self.shots()
         before = self.directory.once("before.json", lambda: self.figures(splits, "measure before"))
-        method, tuning = self.method(), self.tuning()
-        if self.directory.generator.is_file():
-            resume.load_generator(self.directory.generator, method)
-        if self.directory.finetuning.is_file():
-            resume.load_finetuning(self.directory.finetuning, tuning)
+        method, tuning = self.method(), self.tuning(self.settings.loop.samples)
         pool: list[Samples] = []
         for round_ in range(self.settings.loop.rounds):
             pool.append(self.generate(method, round_))
             self.finetune(tuning, round_, generated.concatenate(pool))
-        tuning.average()
-        checkpoint.save_tensors(self.directory.estimator, self.module.state_dict())
+        self.finish(tuning)
         after = self.figures(splits, "measure after")
         return dict(self.directory.once("result.json", lambda: self.result(before, after)))
 
     def shots(self) -> list[open.Shots]:
+        """The splits of the open benchmark."""
         names = self.settings.evaluate.splits
+        splits = []
         with self.track.phase("draw the benchmark", len(names)) as phase:
-            splits = []
             for name in names:
-                splits.append(
-                    open.shots(
-                        name,
-                        self.estimator.joint_set,
-                        motion=self.parts.motion,
-                        photos=self.parts.photos,
-                        mesh=self.parts.mesh,
-                        samples=self.settings.evaluate.samples,
-                    )
+                shots = open.shots(
+                    name,
+                    self.estimator.joint_set,
+                    motion=self.parts.motion,
+                    photos=self.parts.photos,
+                    mesh=self.parts.mesh,
+                    samples=self.settings.evaluate.samples,
                 )
+                splits.append(shots)
                 phase.advance()
         return splits
 
-    def figures(self, splits: list[open.Shots], phase_name: str) -> Figures:
-        """-> {split: {metric: one number an image}}."""
+    def figures(self, splits: list[open.Shots], name: str) -> Figures:
         figures = {}
-        with self.track.phase(phase_name, len(splits)) as phase:
+        with self.track.phase(name, len(splits)) as phase:
             for shots in splits:
                 figures[shots.name] = measure(self.estimator, shots)
                 phase.advance()
         return figures
 
     def method(self) -> PoseGen:
-        return PoseGen(
+        """Generator and discriminator, where the run left them."""
+        method = PoseGen(
             renderer=self.parts.renderer,
             estimator=self.estimator,
             prior=self.parts.prior,
@@ -123,32 +162,17 @@ class Run:
             settings=self.settings,
             rng=self.stream("generator"),
         )
-
-    def tuning(self) -> Finetuning:
-        """Fine-tuning with its anchors; both are made while the estimator is still the original one."""
-        retain, photos, replay = self.settings.retain, None, None
-        if retain.photos:
-            people = self.parts.photos.people("train") if retain.folder is None else read_folder(retain.folder)
-            photos = anchors(people, self.estimator, self.stream("anchors"))
-        if retain.replay:
-            count = max(1, round(REPLAY_SHARE * self.settings.loop.samples))
-            replay = self.rendered("replay", *in_distribution(count, self.real_poses, self.stream("replay")))
-        return Finetuning(
-            self.estimator,
-            self.joint_set,
-            replay=replay,
-            photos=photos,
-            appearance=self.appearance,
-            settings=self.settings.finetune,
-            retain=retain,
-            lr=self.settings.finetune.lr or self.estimator.options.lr,
-        )
+        if self.directory.generator.is_file():
+            states.load_generator(self.directory.generator, method)
+        return method
 
     def generate(self, method: PoseGen, round_: int) -> Samples:
         """Train the generator against the present estimator and draw this round's samples."""
         loop = self.settings.loop
-        rounds = (("warm-up", loop.warmup), (f"feedback {round_}", loop.warmup + (round_ + 1) * loop.iterations))
-        for name, until in rounds:
+        for name, until in (
+            ("warm-up", loop.warmup),
+            (f"feedback {round_}", loop.warmup + (round_ + 1) * loop.iterations),
+        ):
             if method.iteration >= until:
                 continue
             with self.track.phase(name, until) as phase:
@@ -157,16 +181,15 @@ class Run:
                     phase.advance(losses)
                     if method.iteration % SAVE_EVERY == 0 or method.iteration == until:
                         phase.flush()
-                        resume.save_generator(self.directory.generator, method)
+                        states.save_generator(self.directory.generator, method)
         theta, view = method.draw(loop.samples, self.stream("draw", round_))
-        return self.rendered(f"round-{round_}", theta, view)
+        return self.rendered(self.folder(round_), theta, view)
 
-    def rendered(self, name: str, theta: Tensor, view: Tensor) -> Samples:
-        """The dataset ``name``: read from the run directory, or drawn and written there."""
-        folder = self.directory.dataset / name
+    def rendered(self, folder: Path, theta: Tensor, view: Tensor) -> Samples:
+        """These poses and views as a dataset: read from the folder, or drawn and written there."""
         if (folder / "dataset.json").is_file():
-            return generated.load(folder)
-        with self.track.phase(f"draw {name}", len(theta)) as phase:
+            return generated.load(folder, joint_set=self.estimator.joint_set)
+        with self.track.phase(f"draw {folder.name}", len(theta)) as phase:
             batches = []
             for batch in render_samples(
                 theta,
@@ -175,7 +198,7 @@ class Run:
                 estimator=self.estimator,
                 appearance=self.appearance,
                 camera=self.settings.camera,
-                rng=self.stream("draw", name),
+                rng=self.stream("look", folder.name),
             ):
                 batches.append(batch)
                 phase.advance(by=len(batch))
@@ -183,21 +206,48 @@ class Run:
             generated.save(samples, folder, joint_set=self.estimator.joint_set)
         return samples
 
-    def finetune(self, tuning: Finetuning, round_: int, fresh: Samples) -> None:
-        """Fine-tune on this round's samples, epoch by epoch, each one saved."""
-        settings = self.settings.finetune
-        with self.track.phase(f"fine-tune {round_}", settings.epochs * tuning.steps(fresh)) as phase:
-            for epoch in range(round_ * settings.epochs, (round_ + 1) * settings.epochs):
-                if epoch < tuning.epochs:
-                    phase.advance(by=tuning.steps(fresh))
-                    continue
-                for losses in tuning.epoch(fresh, self.stream("fine-tune", epoch)):
+    def tuning(self, samples: int) -> Finetuning:
+        """Fine-tuning where the run left it. Its anchors come from the original estimator, so they come first."""
+        retain, photos, replay = self.settings.retain, None, None
+        if retain.photos:
+            people = self.parts.photos.people("train") if retain.folder is None else read_folder(retain.folder)
+            photos = anchors(people, self.estimator, self.stream("anchors"))
+        if retain.replay:
+            count = max(1, round(retain.replay * samples))
+            theta, view = in_distribution(count, self.real_poses, self.stream("replay"))
+            replay = self.rendered(self.directory.dataset / "replay", theta, view)
+        tuning = Finetuning(
+            self.estimator,
+            self.joint_set,
+            replay=replay,
+            photos=photos,
+            appearance=self.appearance,
+            settings=self.settings.finetune,
+            retain=retain,
+        )
+        if self.directory.finetuning.is_file():
+            states.load_finetuning(self.directory.finetuning, tuning)
+        return tuning
+
+    def finetune(self, tuning: Finetuning, round_: int, pool: Samples) -> None:
+        """Fine-tune on the samples drawn so far, epoch by epoch, each one saved."""
+        until = (round_ + 1) * self.settings.finetune.epochs
+        if tuning.epochs >= until:
+            return
+        with self.track.phase(f"fine-tune {round_}", (until - tuning.epochs) * tuning.steps(pool)) as phase:
+            while tuning.epochs < until:
+                for losses in tuning.epoch(pool, self.stream("fine-tune", tuning.epochs)):
                     phase.advance(losses)
                 phase.flush()
-                resume.save_finetuning(self.directory.finetuning, tuning)
+                states.save_finetuning(self.directory.finetuning, tuning)
+
+    def finish(self, tuning: Finetuning) -> None:
+        """Average the weights, and write them where they can be used."""
+        tuning.average()
+        checkpoint.save_tensors(self.directory.estimator, tuning.module.state_dict())
 
     def result(self, before: Figures, after: Figures) -> dict[str, Any]:
-        """The content of result.json: figures with intervals, and the paired change of MPJPE on every split."""
+        """The content of result.json: figures with intervals, and the paired change on every split."""
         resamples = self.settings.evaluate.bootstrap
         return {
             "seed": self.settings.seed,
@@ -207,6 +257,9 @@ class Run:
             "splits": {name: compare(before[name], after[name], resamples) for name in before},
             "seconds": self.track.seconds,
         }
+
+    def folder(self, round_: int) -> Path:
+        return self.directory.dataset / f"round-{round_}"
 
     def stream(self, *names: str | int) -> torch.Generator:
         return stream(self.settings.seed, *names)

@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from posegen.checkpoint import load_tensors, save_tensors, write_text
-from posegen.errors import AssetError
+from posegen.errors import AssetError, UsageError
 from posegen.types import Render
 
 FORMAT = "posegen-dataset-1"
@@ -86,13 +86,22 @@ def save(samples: Samples, folder: Path, *, joint_set: str) -> None:
     write_text(folder / "dataset.json", json.dumps(about, indent=1) + "\n")
 
 
-def load(folder: Path) -> Samples:
-    """Read a dataset folder. Raises AssetError naming the file that is missing or damaged."""
+def load(folder: Path, *, joint_set: str) -> Samples:
+    """Read a dataset folder whose labels are of this joint set.
+
+    Raises AssetError naming the file that is missing or damaged, UsageError for labels of another joint set.
+    """
     about = folder / "dataset.json"
     try:
-        count = int(json.loads(about.read_text())["samples"])
+        described = json.loads(about.read_text())
+        count, labelled = int(described["samples"]), str(described["joint_set"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AssetError(f"{about} is not a complete PoseGen dataset: {error}", "generate it again") from error
+    if labelled != joint_set:
+        raise UsageError(
+            f"{folder} is labelled with joint set '{labelled}', the estimator has '{joint_set}'",
+            "generate a dataset with this --estimator",
+        )
 
     def read(i: int) -> tuple[Tensor, Tensor]:
         path = folder / "images" / f"{i:06d}.png"

@@ -1,0 +1,128 @@
+"""Eq 6-10 and 13 against the equations written out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from posegen import losses
+from posegen.body.joints import JOINT_SETS
+
+JOINT_SET = JOINT_SETS["blazepose33"]
+
+
+def joints(seed: int, n: int = 5) -> torch.Tensor:
+    return torch.randn(n, len(JOINT_SET), 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def by_hand(estimate: torch.Tensor, truth: torch.Tensor) -> list[float]:
+    """Eq 6 with loops."""
+    out = []
+    for e, t in zip(estimate.tolist(), truth.tolist(), strict=True):
+        centre = [[sum(j[i][k] for i in JOINT_SET.root) / len(JOINT_SET.root) for k in range(3)] for j in (e, t)]
+        total = 0.0
+        for i in JOINT_SET.limbs:
+            total += math.dist(
+                [e[i][k] - centre[0][k] for k in range(3)],
+                [t[i][k] - centre[1][k] for k in range(3)],
+            )
+        out.append(total / len(JOINT_SET.limbs))
+    return out
+
+
+def test_eq6_is_the_mean_joint_distance_after_centring() -> None:
+    estimate, truth = joints(0), joints(1)
+    assert losses.joint_error(estimate, truth, JOINT_SET).tolist() == pytest.approx(by_hand(estimate, truth), abs=1e-12)
+
+
+def test_eq6_ignores_where_the_person_stands() -> None:
+    estimate, truth = joints(0), joints(1)
+    moved = losses.joint_error(estimate + torch.tensor([3.0, -1.0, 9.0]), truth, JOINT_SET)
+    torch.testing.assert_close(moved, losses.joint_error(estimate, truth, JOINT_SET))
+
+
+@pytest.mark.parametrize(
+    ("scenario", "clamp", "expected"),
+    [
+        ("in_distribution", False, [0.1, 0.9, 1.4]),
+        ("in_distribution", True, [0.1, 0.9, 1.4]),
+        ("out_of_distribution", False, [0.9, 0.1, -0.4]),
+        ("out_of_distribution", True, [0.9, 0.1, 0.0]),
+    ],
+)
+def test_eq7_lowers_the_error_or_raises_it_up_to_c(scenario: losses.Scenario, clamp: bool, expected: list[float]) -> None:
+    error = torch.tensor([0.1, 0.9, 1.4])
+    assert losses.feedback(error, scenario, 1.0, clamp).tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_eq7_pushes_no_further_than_c() -> None:
+    error = torch.tensor([0.5, 1.5], requires_grad=True)
+    losses.feedback(error, "out_of_distribution", 1.0, True).sum().backward()
+    assert error.grad is not None
+    assert error.grad.tolist() == [-1.0, 0.0]
+
+
+def test_eq9_and_eq10_are_least_squares_with_the_scripts_half() -> None:
+    real, fake = torch.tensor([[0.5, 2.0]]), torch.tensor([[1.0, -1.0]])
+    assert losses.adversarial(fake).item() == pytest.approx(0.5 * (0 + 4) / 2)
+    assert losses.discriminator(real, fake).item() == pytest.approx(0.5 * ((0.25 + 1) / 2 + (1 + 1) / 2))
+
+
+class TestEq13:
+    """Two samples: one 0.1 m off at every joint, one 0.5 m off."""
+
+    def setup_method(self) -> None:
+        self.truth = joints(2, 2)
+        offset = torch.zeros_like(self.truth)
+        others = [j for j in range(len(JOINT_SET)) if j not in JOINT_SET.root]
+        offset[0, others, 0] = 0.1
+        offset[1, others, 0] = 0.5
+        self.share = len(others) / len(JOINT_SET)
+        self.estimate = (losses.centred(self.truth, JOINT_SET) + offset).requires_grad_()
+
+    @pytest.mark.parametrize(
+        ("over_d", "expected", "kept"),
+        [("drop", 0.1, [True, False]), ("zero", 0.05, [True, False]), ("keep", 0.3, [True, True])],
+    )
+    def test_samples_over_d(self, over_d: str, expected: float, kept: list[bool]) -> None:
+        loss, mask = losses.finetune(
+            self.estimate, self.truth, JOINT_SET, d=0.2, over_d=over_d, scale_aligned=False  # type: ignore[arg-type]
+        )
+        assert loss.item() == pytest.approx(expected * self.share)
+        assert mask.tolist() == kept
+
+    def test_a_dropped_sample_has_no_gradient(self) -> None:
+        losses.finetune(self.estimate, self.truth, JOINT_SET, d=0.2, scale_aligned=False)[0].backward()
+        assert self.estimate.grad is not None
+        assert self.estimate.grad[0].abs().max() > 0
+        assert self.estimate.grad[1].abs().max() == 0
+
+    def test_all_dropped_gives_zero_not_nan(self) -> None:
+        loss, mask = losses.finetune(self.estimate, self.truth, JOINT_SET, d=0.01, scale_aligned=False)
+        assert loss.item() == 0
+        assert not mask.any()
+
+    def test_scale_alignment_forgives_size_alone(self) -> None:
+        grown = 1.7 * self.truth + 4
+        loss, _ = losses.finetune(grown, self.truth, JOINT_SET, d=0.2)
+        assert loss.item() == pytest.approx(0, abs=1e-9)
+        unaligned, _ = losses.finetune(grown, self.truth, JOINT_SET, d=0.2, over_d="keep", scale_aligned=False)
+        assert unaligned.item() > 0.3
+
+
+def test_score_function_estimates_the_gradient_without_bias() -> None:
+    """For L(x) = sum x^2, x ~ N(m, s^2): grad E[L] = 2 m. The estimate's mean over many draws must agree."""
+    rng = torch.Generator().manual_seed(0)
+    mean = torch.tensor([[0.3, -0.2, 0.5]], dtype=torch.float64).repeat(64, 1).requires_grad_()
+    sigma, gradients = 0.3, []
+    for _ in range(400):
+        sample = mean.detach() + sigma * torch.randn(mean.shape, generator=rng, dtype=mean.dtype)
+        surrogate = losses.score_function(sample.square().sum(1), (sample,), (mean,), sigma)
+        (gradient,) = torch.autograd.grad(surrogate, mean)
+        gradients.append(gradient.sum(0))
+    estimates = torch.stack(gradients)
+    error = estimates.std(0) / len(estimates) ** 0.5
+    assert ((estimates.mean(0) - 2 * mean[0].detach()).abs() < 4 * error).all()
+    assert (error < 0.1).all()
