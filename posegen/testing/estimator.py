@@ -113,12 +113,11 @@ def gradient_is_as_promised(case: Case) -> None:
 
 
 def can_be_finetuned(case: Case) -> None:
-    """``module`` has float32 parameters, a step on the joints' error lowers it, and ``options.lr`` is its own rate."""
+    """``module`` has float32 parameters, a step on the joints' error lowers it, and ``lr`` is its own rate."""
     part = case.build()
     if part.module is None:
         return
-    lr = getattr(getattr(part, "options", None), "lr", None)
-    require(isinstance(lr, float) and lr > 0, "an estimator with a module must have options.lr, its learning rate")
+    require(isinstance(part.lr, float) and part.lr > 0, "an estimator with a module must have a positive lr")
     part.module.requires_grad_(True)
     parameters = list(part.module.parameters())
     require(bool(parameters), "module must have parameters: it is what fine-tuning trains")

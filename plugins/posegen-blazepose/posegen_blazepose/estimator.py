@@ -42,7 +42,7 @@ class BlazePose:
         """Fine-tuned weights (safetensors, as ``module.state_dict()`` names them) instead of the published ones."""
 
     def __init__(self, options: Options, *, device: torch.device | str = "cpu") -> None:
-        self.options = options
+        self.options, self.lr = options, options.lr
         module = BlazePoseNet(options.variant)
         if options.checkpoint is not None:
             load_checkpoint(module, options.checkpoint)
