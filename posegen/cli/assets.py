@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Licensed files that you bring: SMPL, checkpoints, data sets.")
+from posegen.cli.verbs import Verb, Verbs
+
+app = typer.Typer(cls=Verbs, no_args_is_help=True, help="Licensed files that you bring: SMPL, checkpoints, data sets.")
 Name = Annotated[str, typer.Argument(help="An asset of `posegen assets list`.")]
 
 
-@app.command("list")
+@app.command("list", cls=Verb)
 def list_() -> None:
     """List known assets, where they are registered, and where to get them."""
     from posegen import assets
@@ -27,7 +29,7 @@ def list_() -> None:
     screen.table(("asset", "registered at", "what", "get it from"), rows)
 
 
-@app.command("set")
+@app.command("set", cls=Verb)
 def set_(
     name: Name,
     path: Annotated[Path, typer.Argument(help="The file, or the folder that holds it.")],
@@ -38,7 +40,7 @@ def set_(
     typer.echo(f"{name} = {assets.register(name, path)}")
 
 
-@app.command()
+@app.command(cls=Verb)
 def get(name: Name) -> None:
     """Print where an asset lies."""
     from posegen import assets
@@ -46,7 +48,7 @@ def get(name: Name) -> None:
     typer.echo(assets.find(name))
 
 
-@app.command()
+@app.command(cls=Verb)
 def verify(name: Annotated[str | None, typer.Argument(help="An asset; without, all registered ones.")] = None) -> None:
     """Check that registered files are there, whole, and as they were."""
     from posegen import assets

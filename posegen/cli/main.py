@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from posegen import __version__
 from posegen.cli import assets, doctor, evaluate, finetune, generate, plugins, recipes, run
+from posegen.cli.verbs import Verb, Verbs
 from posegen.errors import PosegenError
-
-
-class Verbs(TyperGroup):
-    """Ctrl-C ends a verb with a word and exit code 130, whatever click would do with it."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as stop:
-            raise PosegenError("interrupted", exit_code=130) from stop
-
 
 app = typer.Typer(
     cls=Verbs,
@@ -30,14 +19,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(run.run)
-app.command()(generate.generate)
-app.command()(finetune.finetune)
-app.command()(evaluate.evaluate)
+app.command(cls=Verb)(run.run)
+app.command(cls=Verb)(generate.generate)
+app.command(cls=Verb)(finetune.finetune)
+app.command(cls=Verb)(evaluate.evaluate)
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(assets.app, name="assets")
-app.command()(doctor.doctor)
+app.command(cls=Verb)(doctor.doctor)
 
 
 def _version(asked: bool) -> None:

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from posegen.cli.verbs import Verb, Verbs
 from posegen.errors import PluginError, UsageError, nearest
 from posegen.hookspecs import KINDS
 
 if TYPE_CHECKING:
     from posegen.discovery import Plugin
 
-app = typer.Typer(no_args_is_help=True, help="Components: renderers, estimators, priors, ...")
+app = typer.Typer(cls=Verbs, no_args_is_help=True, help="Components: renderers, estimators, priors, ...")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.command("list")
+@app.command("list", cls=Verb)
 def list_(
     everything: Annotated[bool, typer.Option("--all", help="Also known components that are not installed.")] = False,
     json: Json = False,
@@ -45,7 +46,7 @@ def list_(
         screen.out().print("* used where nothing else is chosen", style="dim")
 
 
-@app.command()
+@app.command(cls=Verb)
 def info(
     name: Annotated[str, typer.Argument(help="A component, or distribution:component.")],
     kind: Annotated[str | None, typer.Option("--kind", help="One of: " + ", ".join(KINDS) + ".")] = None,

@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Recipes: commented files of settings.")
+from posegen.cli.verbs import Verb, Verbs
+
+app = typer.Typer(cls=Verbs, no_args_is_help=True, help="Recipes: commented files of settings.")
 Name = Annotated[str, typer.Argument(help="A built-in recipe.")]
 
 
-@app.command("list")
+@app.command("list", cls=Verb)
 def list_() -> None:
     """List the built-in recipes."""
     from posegen import recipes
@@ -20,7 +22,7 @@ def list_() -> None:
     screen.table(("recipe", "for"), [(name, recipes.summary(path)) for name, path in recipes.available().items()])
 
 
-@app.command()
+@app.command(cls=Verb)
 def show(name: Name) -> None:
     """Print a recipe."""
     from posegen import recipes
@@ -28,7 +30,7 @@ def show(name: Name) -> None:
     typer.echo(recipes.find(name).read_text(encoding="utf-8"), nl=False)
 
 
-@app.command()
+@app.command(cls=Verb)
 def copy(
     name: Name,
     file: Annotated[Path | None, typer.Argument(help="Where to.", show_default="NAME.toml")] = None,

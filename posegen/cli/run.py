@@ -53,7 +53,7 @@ def run(
         from posegen import run as stages
         from posegen.cli import screen
 
-        stages.run(settings, folder, go_on=resume, console=screen.out())
+        stages.run(settings, folder, resume=resume, console=screen.out())
     except KeyboardInterrupt as stop:
         raise PosegenError("interrupted", f"go on with: posegen run --resume --out {folder}", exit_code=130) from stop
 

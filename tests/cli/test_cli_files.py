@@ -1,0 +1,90 @@
+"""``posegen recipes``, ``assets``, ``doctor``, and the page that describes every verb."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
+
+
+def test_the_reference_is_up_to_date():
+    from posegen.cli.reference import markdown
+
+    written = "python -m posegen.cli.reference > docs/cli.md"
+    assert DOCS.read_text(encoding="utf-8") == markdown(), f"the command line has changed: {written}"
+
+
+def test_each_verb_and_option_is_described():
+    from posegen.cli.reference import markdown
+
+    for line in markdown().splitlines():
+        assert not line.endswith((": ", ": None")), line
+
+
+def test_recipes_are_listed_shown_and_copied(posegen, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "quick" in posegen("recipes", "list").out
+    shown = posegen("recipes", "show", "quick").out
+    assert posegen("recipes", "copy", "quick").code == 0
+    assert (tmp_path / "quick.toml").read_text() == shown
+    assert posegen("run", "--recipe", "quick.toml", "--dry-run").code == 0
+
+
+def test_a_copy_never_overwrites(posegen, tmp_path):
+    mine = tmp_path / "mine.toml"
+    mine.write_text("seed = 5\n")
+    ended = posegen("recipes", "copy", "quick", str(mine))
+    assert ended.code == 2 and "exists" in ended.err
+    assert mine.read_text() == "seed = 5\n"
+    assert posegen("recipes", "copy", "quick", str(tmp_path / "no" / "folder.toml")).code == 2
+
+
+def test_assets_are_set_got_and_verified(posegen, tmp_path):
+    file = tmp_path / "model_checkpoint.pt"
+    file.write_bytes(b"\x80\x02x")
+    assert posegen("assets", "get", "spin-checkpoint").code == 3
+    assert posegen("assets", "set", "spin-checkpoint", str(file)).code == 0
+    assert posegen("assets", "get", "spin-checkpoint").out == f"{file}\n"
+    assert "spin-checkpoint: ok, sha256 " in posegen("assets", "verify").out
+    (line,) = [line for line in posegen("assets", "list").out.splitlines() if line.startswith("spin-checkpoint ")]
+    assert str(file) in line and "github.com/nkolot/SPIN" in line
+    file.write_bytes(b"")
+    ended = posegen("assets", "verify")
+    assert ended.code == 3 and "is empty" in ended.err
+
+
+def test_a_missing_asset_names_the_command(posegen):
+    ended = posegen("assets", "get", "smpl-neutral")
+    assert ended.code == 3
+    assert "hint: posegen assets set smpl-neutral PATH" in ended.err
+
+
+def test_nothing_to_verify(posegen):
+    assert posegen("assets", "verify").code == 0
+
+
+@pytest.mark.parametrize("section", ["system", "packages", "torch", "numba", "plugins", "assets", "disk"])
+def test_the_doctor_knows(posegen, section):
+    report = json.loads(posegen("doctor", "--json").out)
+    assert report[section] and "failed" not in report[section]
+
+
+def test_the_doctor_prints_text(posegen):
+    ended = posegen("doctor")
+    assert ended.code == 0
+    assert "renderer mesh" in ended.out and "posegen-mesh" in ended.out
+
+
+def test_the_doctor_survives_a_broken_installation(posegen, tmp_path, distribution, command):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "assets.toml").write_text("= broken")
+    site = distribution("posegen-broken", "doctor_broken", "1 / 0")
+    (site / "torch.py").write_text("raise OSError('libtorch.so: cannot open shared object file')")
+    report = json.loads(command("doctor", "--json", site=site).out)
+    assert "libtorch.so" in report["torch"]["failed"]
+    assert "assets.toml" in report["assets"]["failed"]
+    assert "ZeroDivisionError" in report["plugins"]["? posegen-broken"]
+    assert report["system"]["python"]

@@ -1,0 +1,110 @@
+"""``posegen run``: options, dry run, and what every failure looks like."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def values(ended):
+    assert ended.code == 0, ended.err
+    lines = [line.split(maxsplit=1) for line in ended.out.splitlines()[1:]]
+    return {key: rest.rsplit("  ", 1) for key, rest in lines}
+
+
+def test_a_dry_run_shows_each_value_and_its_source(posegen):
+    ended = posegen("run", "--dry-run", "--seed", "3", "--prior", "spherical", "--set", "estimator.lr=3e-5")
+    shown = {key: (value.strip(), source.strip()) for key, (value, source) in values(ended).items()}
+    assert shown["seed"] == ("3", "--seed")
+    assert shown["prior.name"] == ("spherical", "--prior")
+    assert shown["estimator.lr"] == ("3e-05", "--set")
+    assert shown["estimator.variant"] == ("lite", "default")
+    assert shown["feedback.w2"][1].startswith("recipe quick, line ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message", "hint"),
+    [
+        (["--estimator", "spin"], 4, "estimator 'spin' is not installed", "pip install posegen-spin"),
+        (["--renderer", "mash"], 4, "there is no renderer 'mash'", "did you mean 'mesh'?"),
+        (["--set", "estimator.varian=lite"], 2, "unknown key 'estimator.varian' (--set)", "did you mean 'variant'?"),
+        (["--set", "estimator.variant=lit"], 2, "estimator.variant = 'lit' (--set) is not one of lite, full", "lite"),
+        (["--set", "feedback.mode=labels"], 2, "feedback.mode = 'labels' (--set)", "did you mean 'label'?"),
+        (["--set", "feedback.mode"], 2, "--set feedback.mode is not an assignment", "--set feedback.w2=0.2"),
+        (["--recipe", "papr"], 2, "there is no recipe 'papr'", "did you mean 'paper'?"),
+        (["--seed", "-1"], 2, "seed = -1 (--seed)", "--dry-run"),
+        (["--resume"], 2, "--resume needs the folder", "--out FOLDER"),
+        (["--resume", "--out", "nowhere"], 2, "nowhere is not the folder of a run", "posegen run --out"),
+        (["--resume", "--out", "a", "--seed", "2"], 2, "--resume goes on with the settings", "--resume --out a"),
+        (
+            ["--set", "feedback.mode=rendered"],
+            2,
+            "feedback 'rendered' needs a differentiable renderer; mesh is not",
+            "use --set feedback.mode=label",
+        ),
+        (["--device", "warp"], 2, "device 'warp' cannot be used here", "--device cpu"),
+    ],
+)
+def test_mistakes_end_in_one_sentence_and_a_hint(posegen, monkeypatch, tmp_path, arguments, code, message, hint):
+    monkeypatch.chdir(tmp_path)
+    ended = posegen("run", *arguments)
+    assert ended.code == code
+    error, advice = ended.err.strip().splitlines()
+    assert error.startswith(f"error: {message}")
+    assert advice.startswith("hint: ") and hint in advice
+    assert not list(tmp_path.rglob("run.toml"))
+
+
+def test_a_mistake_in_a_recipe_file_names_the_line(posegen, tmp_path):
+    (tmp_path / "mine.toml").write_text("[estimator]\nname = 'blazepose'\nvariant = 'ful'\n")
+    ended = posegen("run", "--recipe", str(tmp_path / "mine.toml"))
+    assert f"({tmp_path / 'mine.toml'}, line 3) is not one of lite, full" in ended.err
+
+
+def test_debug_adds_the_traceback_wherever_it_stands(posegen):
+    for arguments in (["--debug", "run", "--recipe", "papr"], ["run", "--recipe", "papr", "--debug"]):
+        ended = posegen(*arguments)
+        assert ended.code == 2
+        assert "Traceback" in ended.err and "error: there is no recipe 'papr'" in ended.err
+
+
+def test_the_unexpected_is_one_line_with_advice(posegen, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError("division\nby zero")
+
+    monkeypatch.setattr("posegen.config.load", fail)
+    ended = posegen("run")
+    assert ended.code == 1
+    assert ended.err.splitlines()[0] == "error: unexpected ZeroDivisionError: division by zero"
+    assert "--debug" in ended.err and "posegen doctor" in ended.err and "Traceback" not in ended.err
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path):
+    out = tmp_path / "out"
+    arguments = ["run", "--out", str(out), "--set", "loop.warmup=100000", "--set", "evaluate.samples=2"]
+    arguments += ["--set", "evaluate.splits=['ind']", "--set", "retain.replay=0", "--set", "retain.photos=0"]
+    with subprocess.Popen([sys.executable, "-m", "posegen", *arguments], stderr=subprocess.PIPE, text=True) as process:
+        waited = time.monotonic() + 60
+        while not (out / "metrics.jsonl").exists() and time.monotonic() < waited and process.poll() is None:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "error: interrupted" in err
+    assert f"posegen run --resume --out {out}" in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+def test_an_unknown_verb(posegen):
+    ended = posegen("rnu")
+    assert ended.code == 2 and "rnu" in ended.err
+
+
+def test_version(posegen):
+    from posegen import __version__
+
+    assert posegen("--version").out == f"posegen {__version__}\n"
