@@ -72,10 +72,10 @@ def load_checkpoint(network: nn.Module, path: Path) -> None:
     hint = "give weights that fine-tuning this variant wrote, or leave 'checkpoint' out for the published ones"
     tensors = read_tensors(path, hint)
     state = dict(network.named_parameters())
-    if unknown := sorted(tensors.keys() - state.keys()):
-        raise AssetError(f"{path}: the network has no tensor '{unknown[0]}'", hint)
     for name, parameter in state.items():
         _fill(parameter, tensors, name, str(path), hint)
+    if unknown := sorted(tensors.keys() - state.keys()):
+        raise AssetError(f"{path}: the network has no tensor '{unknown[0]}'", hint)
 
 
 def _fill(parameter: Tensor | None, tensors: dict[str, Tensor], key: str | None, where: str, hint: str) -> None:
