@@ -113,7 +113,7 @@ class Body:
         transforms = skinning_transforms(forward_kinematics(rotations, self.rest_joints), self.rest_joints)
         if pose_points is not None:
             feature = (rotations[:, 1:] - torch.eye(3, dtype=self.dtype, device=self.device)).flatten(1)
-            points = points + F.pad((feature @ pose_points).reshape(len(pose), -1, 24, 3), (0, 1))
+            points = points + F.pad((feature @ pose_points).reshape(len(pose), *points.shape[:2], 3), (0, 1))
         out = points.flatten(-2) @ transforms[:, :, :3].transpose(2, 3).flatten(1, 2)
         return out if view is None else out @ view_rotation(view).transpose(1, 2)
 

@@ -1,0 +1,65 @@
+import pytest
+
+from posegen.body.joints import H36M_TO_LSP14, JOINT_SETS, LIMBS, PARENTS
+
+SETS = list(JOINT_SETS.values())
+by_name = pytest.mark.parametrize("joints", SETS, ids=lambda s: s.name)
+
+
+@by_name
+def test_names_and_count(joints):
+    count = {"smpl24": 24, "blazepose33": 33, "coco17": 17, "lsp14": 14, "h36m17": 17}
+    assert len(joints) == len(joints.joints) == len(set(joints.joints)) == count[joints.name]
+
+
+@by_name
+def test_limbs_are_the_same_twelve_in_the_same_order(joints):
+    assert tuple(joints.joints[i] for i in joints.limbs) == LIMBS
+    assert LIMBS[:4] == ("left_ankle", "right_ankle", "left_knee", "right_knee")
+    assert len(LIMBS) == 12
+
+
+@by_name
+def test_root_is_the_pelvis_or_both_hips(joints):
+    names = tuple(joints.joints[i] for i in joints.root)
+    assert names == (("pelvis",) if joints.name in ("smpl24", "h36m17") else ("left_hip", "right_hip"))
+
+
+@by_name
+def test_a_mirror_image_exchanges_every_sided_joint_once(joints):
+    left, right = zip(*joints.left_right, strict=True)
+    for i, j in joints.left_right:
+        assert joints.joints[i].replace("left", "right") == joints.joints[j]
+    assert len({*left, *right}) == 2 * len(joints.left_right)
+    middle = [name for i, name in enumerate(joints.joints) if i not in {*left, *right}]
+    assert not any("left" in name or "right" in name for name in middle)
+
+
+@by_name
+def test_bones_join_known_joints_and_mirror(joints):
+    swap = {i: j for pair in joints.left_right for i, j in (pair, pair[::-1])}
+    bones = {frozenset(edge) for edge in joints.edges}
+    assert len(bones) == len(joints.edges)
+    assert {frozenset(swap.get(i, i) for i in bone) for bone in bones} == bones
+    assert {i for bone in bones for i in bone} <= set(range(len(joints)))
+
+
+def test_published_tables():
+    smpl = JOINT_SETS["smpl24"].joints
+    assert [smpl[PARENTS[smpl.index(j)]] for j in ("left_knee", "left_collar", "head")] == [
+        "left_hip", "spine3", "neck"]  # fmt: skip
+    known = {
+        "smpl24": {0: "pelvis", 1: "left_hip", 2: "right_hip", 12: "neck", 15: "head", 20: "left_wrist"},
+        "blazepose33": {0: "nose", 7: "left_ear", 11: "left_shoulder", 16: "right_wrist", 32: "right_foot_index"},
+        "coco17": {0: "nose", 1: "left_eye", 5: "left_shoulder", 12: "right_hip", 16: "right_ankle"},
+        "h36m17": {0: "pelvis", 1: "left_hip", 4: "right_hip", 10: "head_top", 11: "left_shoulder"},
+        "lsp14": {0: "right_ankle", 5: "left_ankle", 6: "right_wrist", 12: "neck", 13: "head_top"},
+    }
+    for name, places in known.items():
+        assert {i: JOINT_SETS[name].joints[i] for i in places} == places
+
+
+def test_rows_of_h36m_that_are_lsp_joints():
+    h36m, lsp = JOINT_SETS["h36m17"].joints, JOINT_SETS["lsp14"].joints
+    for row, name in zip(H36M_TO_LSP14, lsp, strict=True):
+        assert h36m[row] == ("thorax" if name == "neck" else name)
