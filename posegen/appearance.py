@@ -20,43 +20,43 @@ class Appearance:
 
     def __init__(self, settings: AppearanceSettings, backgrounds: Tensor) -> None:
         self.settings = settings
-        self.backgrounds = backgrounds
+        self.backgrounds = torch.cat([backgrounds, backgrounds.flip(-1)])
 
     def compose(self, render: Render, rng: torch.Generator) -> Tensor:
         """The person before random backgrounds, photographed by a random camera: (N,3,H,W) in [0,1], differentiable."""
-        gain = self._around_one(len(render.image), self.settings.brightness, rng, like=render.image)
-        person = Render((render.image * gain).clamp(max=1), render.alpha)
-        return self.photograph(person.over(self._backdrop(person.image, rng)), rng)
+        light = self._around_one((len(render.image), 1, 1, 1), self.settings.brightness, rng, render.image)
+        backdrop = self._backdrop(render.image, rng)
+        return self.photograph(torch.addcmul(backdrop, render.alpha, backdrop, value=-1) + light * render.image, rng)
 
     def photograph(self, image: Tensor, rng: torch.Generator) -> Tensor:
         """Random brightness, contrast, colour, blur and noise: (N,3,H,W) in [0,1] -> the same, differentiable."""
         s, n = self.settings, len(image)
+        gain = self._around_one((n, 1, 1, 1), s.brightness, rng, image)
+        gain = gain * self._around_one((n, 3, 1, 1), s.colour, rng, image)
+        contrast = self._around_one((n, 1, 1, 1), s.contrast, rng, image)
         mean = image.mean((1, 2, 3), keepdim=True)
-        image = (image - mean) * self._around_one(n, s.contrast, rng, like=image) + mean
-        image = image * self._around_one(n, s.brightness, rng, like=image)
-        image = image * self._around_one(n, s.colour, rng, like=image, channels=3)
+        image = torch.addcmul(gain * mean * (1 - contrast), image, gain * contrast)
         if s.blur:
             image = _blur(image, s.blur * _uniform((n,), rng, image))
         if s.noise:
             sigma = s.noise * _uniform((n, 1, 1, 1), rng, image)
-            noise = torch.randn(image.shape, generator=rng, device=rng.device).to(image)
-            image = image + sigma * noise
+            image = torch.addcmul(image, sigma, torch.randn(image.shape, generator=rng, device=rng.device).to(image))
         return image.clamp(0, 1)
 
     def _backdrop(self, image: Tensor, rng: torch.Generator) -> Tensor:
+        """A photograph, mirrored or not, for most; a plain colour for the rest: (N,3,H,W)."""
         n, _, height, width = image.shape
-        choice = torch.randint(len(self.backgrounds), (n,), generator=rng, device=rng.device)
-        flip = _uniform((n,), rng, image) < 0.5
-        plain = _uniform((n, 3, 1, 1), rng, image).expand(-1, -1, height, width)
-        photo = self.backgrounds.to(image)[choice.to(image.device)]
-        photo = torch.where(flip[:, None, None, None], photo.flip(-1), photo)
+        chosen = torch.randint(len(self.backgrounds), (n,), generator=rng, device=rng.device).to(self.backgrounds.device)
+        photographed = _uniform((n, 1, 1, 1), rng, image) < self.settings.backgrounds
+        plain = _uniform((n, 3, 1, 1), rng, image)
+        photo = self.backgrounds[chosen].to(image)
         if photo.shape[-2:] != (height, width):
             photo = F.interpolate(photo, (height, width), mode="bilinear", antialias=True)
-        photographed = _uniform((n, 1, 1, 1), rng, image) < self.settings.backgrounds
         return torch.where(photographed, photo, plain)
 
-    def _around_one(self, n: int, spread: float, rng: torch.Generator, *, like: Tensor, channels: int = 1) -> Tensor:
-        return 1 + spread * (2 * _uniform((n, channels, 1, 1), rng, like) - 1)
+    @staticmethod
+    def _around_one(shape: tuple[int, ...], spread: float, rng: torch.Generator, like: Tensor) -> Tensor:
+        return 1 + spread * (2 * _uniform(shape, rng, like) - 1)
 
 
 def _uniform(shape: tuple[int, ...], rng: torch.Generator, like: Tensor) -> Tensor:

@@ -18,16 +18,16 @@ def frame(camera: Camera, points: Tensor, margin: float = 1.5) -> Camera:
     """The same cameras, zoomed and shifted so that world ``points`` (N,P,3) fill the image up to ``margin``.
 
     A crop of a picture is a change of its intrinsics alone; rendering the crop directly wastes no pixel and never cuts
-    a raised arm off. The new intrinsics are constants: no gradient flows through the framing.
+    a raised arm off. Differentiable, so that the gradient of what an estimator sees is exact.
     """
-    pixels = camera.project(points).detach()
+    pixels = camera.project(points)
     low, high = pixels.amin(1), pixels.amax(1)
     zoom = min(camera.width, camera.height) / ((high - low).amax(1) * margin).clamp(min=1e-6)
     middle = camera.intrinsics.new_tensor([camera.width / 2, camera.height / 2])
-    intrinsics = camera.intrinsics.clone()
-    intrinsics[:, :2, :2] *= zoom[:, None, None]
-    intrinsics[:, :2, 2] = (camera.intrinsics[:, :2, 2] - (low + high) / 2) * zoom[:, None] + middle
-    return replace(camera, intrinsics=intrinsics)
+    focal = camera.intrinsics[:, :2, :2] * zoom[:, None, None]
+    centre = (camera.intrinsics[:, :2, 2] - (low + high) / 2) * zoom[:, None] + middle
+    top = torch.cat([focal, centre[..., None]], dim=2)
+    return replace(camera, intrinsics=torch.cat([top, camera.intrinsics[:, 2:]], dim=1))
 
 
 def orbit(view: Tensor, *, distance: float | Tensor = 4.0, focal: float | None = None, size: int = 256) -> Camera:
