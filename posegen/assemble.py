@@ -76,7 +76,7 @@ def options_class(kind: str, name: str) -> type[Options]:
 def assemble(settings: Settings, *, finetunes: bool = True) -> Parts:
     """Make the components and check that they can work together.
 
-    finetunes: the estimator is to be trained, so it must have a network and a learning rate. Raises PosegenError: a
+    finetunes: the estimator is to be trained, so it must have a network. Raises PosegenError: a
     plugin that cannot be used, an option, an asset, a device, parts that do not fit.
     """
     device = _device(settings.device)
@@ -131,24 +131,13 @@ def check(settings: Settings, parts: Parts) -> None:
 
 
 def check_trainable(settings: Settings, parts: Parts) -> None:
-    """Raises UsageError for an estimator that cannot be fine-tuned with these settings."""
+    """Raises UsageError for an estimator that cannot be fine-tuned."""
     if parts.estimator.module is None:
         name = settings.estimator.name
         raise UsageError(
             f"estimator '{name}' is a black box: it has no network to fine-tune",
             "posegen generate  makes the data; choose another --estimator to fine-tune",
         )
-    learning_rate(settings)
-
-
-def learning_rate(settings: Settings) -> float:
-    """Of fine-tuning: the run's own, or else the estimator's. Raises UsageError if there is neither."""
-    own = getattr(check_options("estimator", settings.estimator), "lr", None)
-    lr = settings.finetune.lr if settings.finetune.lr is not None else own
-    if lr is None:
-        name = settings.estimator.name
-        raise UsageError(f"estimator '{name}' has no learning rate of its own", "use --set finetune.lr=1e-4")
-    return float(lr)
 
 
 def _mesh(subject: str, device: torch.device) -> protocols.Renderer:

@@ -87,10 +87,8 @@ def explain(error: ValidationError, model: type[BaseModel], given: Layer, prefix
     name = ".".join(key)
     if first["type"] == "extra_forbidden":
         known = _fields(model, loc[:-1])
-        section = ".".join(key[:-1]) or "the settings"
-        return UsageError(
-            f"unknown key '{name}' ({source})", f"{nearest(loc[-1], known)} {section}: {', '.join(known)}".strip()
-        )
+        keys = f"{'.'.join(key[:-1]) or 'settings'}: {', '.join(known) or 'no options'}"
+        return UsageError(f"unknown key '{name}' ({source})", f"{nearest(loc[-1], known)} {keys}".strip())
     if first["type"].startswith("model_"):
         return UsageError(f"'{name}' is a section, not the value {first['input']!r} ({source})", f"set {name}.KEY")
     if first["type"] == "missing":

@@ -22,8 +22,11 @@ def evaluate(
     device: options.Device = None,
 ) -> None:
     """Measure the estimator on the splits of the open benchmark."""
-    configuration = options.configure(recipe, assignments, estimator=estimator, seed=seed, device=device)
+    configuration = options.configure(
+        recipe, assignments, estimator=estimator, seed=seed, device=device, checkpoint=checkpoint
+    )
     settings = options.complete(configuration)
     from posegen import run as stages
+    from posegen.cli import screen
 
-    stages.evaluate(settings, checkpoint)
+    stages.evaluate(settings, console=screen.out())

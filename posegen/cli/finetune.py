@@ -18,10 +18,20 @@ def finetune(
     seed: options.Seed = None,
     device: options.Device = None,
     out: options.Out = None,
+    resume: options.Resume = False,
 ) -> None:
     """Fine-tune the estimator on a generated dataset."""
-    configuration = options.configure(recipe, assignments, estimator=estimator, seed=seed, device=device)
-    settings = options.complete(configuration)
-    from posegen import run as stages
+    configuration = options.configure(
+        recipe,
+        assignments,
+        estimator=estimator,
+        seed=seed,
+        device=device,
+        resume=options.to_resume(resume, out),
+    )
+    settings, folder = options.complete(configuration), options.folder(out, configuration)
+    with options.resumable(f"posegen finetune --resume --dataset {dataset} --out {folder}"):
+        from posegen import run as stages
+        from posegen.cli import screen
 
-    stages.finetune(settings, options.folder(out, configuration), dataset=dataset)
+        stages.finetune(settings, folder, dataset=dataset, resume=resume, console=screen.out())

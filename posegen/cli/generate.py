@@ -15,6 +15,7 @@ def generate(
     seed: options.Seed = None,
     device: options.Device = None,
     out: options.Out = None,
+    resume: options.Resume = False,
 ) -> None:
     """Generate a dataset where the estimator fails; fine-tune nothing."""
     configuration = options.configure(
@@ -26,8 +27,11 @@ def generate(
         discriminator=discriminator,
         seed=seed,
         device=device,
+        resume=options.to_resume(resume, out),
     )
-    settings = options.complete(configuration)
-    from posegen import run as stages
+    settings, folder = options.complete(configuration), options.folder(out, configuration)
+    with options.resumable(f"posegen generate --resume --out {folder}"):
+        from posegen import run as stages
+        from posegen.cli import screen
 
-    stages.generate(settings, options.folder(out, configuration))
+        stages.generate(settings, folder, resume=resume, console=screen.out())

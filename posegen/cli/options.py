@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from posegen.errors import PosegenError, UsageError
 
 if TYPE_CHECKING:
     from posegen.config import Configuration
@@ -36,6 +40,8 @@ Out = Annotated[
     Path | None, typer.Option("--out", metavar="FOLDER", help="Folder of results.", show_default=DEFAULT_OUT)
 ]
 
+Resume = Annotated[bool, typer.Option("--resume", help="Go on in --out, with the settings written there.")]
+
 
 def configure(
     recipe: list[str] | None,
@@ -47,8 +53,13 @@ def configure(
     discriminator: str | None = None,
     seed: int | None = None,
     device: str | None = None,
+    checkpoint: Path | None = None,
+    resume: Path | None = None,
 ) -> Configuration:
-    """Settings with the sources of their values; the options of plugins are not yet checked."""
+    """Settings with the sources of their values; the options of plugins are not yet checked.
+
+    resume: the folder of a run whose settings are taken, and then none may be given.
+    """
     from posegen import config
 
     options = {
@@ -58,8 +69,15 @@ def configure(
         "--discriminator": ("discriminator", discriminator),
         "--seed": ("seed", seed),
         "--device": ("device", device),
+        "--checkpoint": ("estimator.checkpoint", str(checkpoint) if checkpoint else None),
     }
-    return config.load(recipe or [DEFAULT_RECIPE], options, assignments or [])
+    if resume is None:
+        return config.load(recipe or [DEFAULT_RECIPE], options, assignments or [])
+    if recipe or assignments or any(value is not None for _, value in options.values()):
+        raise UsageError("--resume goes on with the settings of its run", f"--resume --out {resume}  and nothing else")
+    if not (resume / "run.toml").is_file():
+        raise UsageError(f"{resume} is not the folder of a run: it has no run.toml", "start one without --resume")
+    return config.load([str(resume / "run.toml")])
 
 
 def complete(configuration: Configuration) -> Settings:
@@ -77,3 +95,19 @@ def folder(out: Path | None, configuration: Configuration) -> Path:
     estimator = settings.estimator.name.rpartition(":")[2]
     name = f"{configuration.name}-{estimator}-{settings.seed}-{datetime.now():%Y%m%d-%H%M%S}"
     return out or Path("runs") / name
+
+
+def to_resume(resume: bool, out: Path | None) -> Path | None:
+    """The folder to go on in, None for a new run."""
+    if resume and out is None:
+        raise UsageError("--resume needs the folder of the run", "--resume --out FOLDER")
+    return out if resume else None
+
+
+@contextmanager
+def resumable(again: str) -> Iterator[None]:
+    """Ctrl-C inside tells the command that goes on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise PosegenError("interrupted", f"go on with: {again}", exit_code=130) from stop

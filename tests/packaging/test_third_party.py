@@ -1,0 +1,134 @@
+"""A third party's estimator: a project in a folder, installed by pip into a new environment, used by its name."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+PROJECT = {
+    "pyproject.toml": """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "posegen-tiny"
+version = "0.3"
+dependencies = ["posegen"]
+
+[project.entry-points.posegen]
+tiny = "posegen_tiny"
+""",
+    "posegen_tiny/__init__.py": '''
+"""A tiny estimator. Importing this imports no torch."""
+import posegen
+
+
+@posegen.hookimpl
+def posegen_components():
+    yield posegen.Component(
+        kind="estimator", name="tiny", target="posegen_tiny.estimator:Tiny", summary="one convolution", licence="MIT")
+''',
+    "posegen_tiny/estimator.py": '''
+import torch
+from torch import nn
+
+import posegen
+from posegen.geometry import resample, square
+from posegen.types import Estimate
+
+
+class Tiny:
+    class Options(posegen.Options):
+        width: int = 4
+        """Channels."""
+        lr: float = 1e-3
+        """Learning rate of fine-tuning."""
+
+    joint_set, input_size, differentiable = "smpl24", 32, True
+
+    def __init__(self, options, *, device="cpu"):
+        self.lr = options.lr
+        self.module = nn.Sequential(
+            nn.Conv2d(3, options.width, 8, 8), nn.ReLU(), nn.Flatten(), nn.Linear(16 * options.width, 72)).to(device)
+
+    def crop(self, image, box):
+        return resample(image, *square(box, 1.2), self.input_size)
+
+    def predict(self, crop):
+        return Estimate(self.module(crop).unflatten(1, (24, 3)))
+''',
+}
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory) -> Path:
+    """A new environment with the third party's package; everything else comes from this one, so that it is quick."""
+    folder = tmp_path_factory.mktemp("third-party")
+    for name, text in PROJECT.items():
+        path = folder / "project" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    venv.create(folder / "venv", symlinks=os.name != "nt")
+    executable = folder / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    asked = [str(executable), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    site = Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())
+    shared = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    (site / "shared.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in sorted(shared)))
+    install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([executable, *install, str(folder / "project")], check=True, env=quiet())
+    return executable
+
+
+def quiet() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
+def posegen(python: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [python, "-m", "posegen", *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=quiet(),
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_it_is_listed(python):
+    rows = json.loads(posegen(python, "plugins", "list", "--json"))
+    (row,) = [row for row in rows if row["distribution"] == "posegen-tiny"]
+    assert (row["kind"], row["name"], row["version"], row["status"]) == ("estimator", "tiny", "0.3", "ok")
+
+
+def test_this_environment_does_not_have_it(python):
+    assert "posegen-tiny" not in posegen(Path(sys.executable), "plugins", "list")
+
+
+def test_its_options_are_shown(python):
+    (row,) = json.loads(posegen(python, "plugins", "info", "tiny", "--json"))
+    assert [(o["name"], o["default"], o["help"]) for o in row["options"]] == [
+        ("width", 4, "Channels."),
+        ("lr", 1e-3, "Learning rate of fine-tuning."),
+    ]
+
+
+def test_it_runs_by_name(python, tmp_path):
+    settings = ["estimator.width=3", "loop.warmup=1", "loop.iterations=1", "loop.batch=8", "loop.samples=4"]
+    settings += ["feedback.samples=4", "finetune.epochs=1"]
+    settings += ["evaluate.samples=2", "evaluate.splits=['usd']", "evaluate.bootstrap=10"]
+    sets = [part for setting in settings for part in ("--set", setting)]
+    posegen(python, "run", "--estimator", "tiny", "--out", str(tmp_path / "out"), *sets)
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["estimator"] == "tiny"
+    assert set(result["splits"]) == {"usd"}
+    assert (tmp_path / "out" / "estimator.safetensors").stat().st_size > 0

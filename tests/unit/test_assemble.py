@@ -1,0 +1,167 @@
+"""From settings to live components, and what cannot work together, with real third-party parts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from posegen import PluginError, UsageError, config
+from posegen.assemble import PROTOCOLS, assemble, complete
+from posegen.discovery import discover
+from posegen.hookspecs import KINDS
+
+ENTRY = """
+import posegen
+@posegen.hookimpl
+def posegen_components():
+    for name in ("blackbox", "foreign", "unfinished", "failing", "bare", "thirsty"):
+        yield posegen.Component("estimator", name, "assemble_target:" + name.title())
+"""
+TARGET = """
+import posegen, torch
+from posegen.types import Estimate
+
+class Blackbox:
+    class Options(posegen.Options):
+        depth: int = 1
+    joint_set, input_size, differentiable, module, lr = "smpl24", 64, False, None, 1e-4
+    def __init__(self, options, *, device="cpu"): pass
+    def crop(self, image, box): return image
+    def predict(self, crop): return Estimate(torch.zeros(len(crop), 24, 3))
+
+class Foreign(Blackbox):
+    joint_set = "wholebody133"
+
+class Unfinished:
+    class Options(posegen.Options): pass
+    joint_set, input_size = "smpl24", 64
+    def __init__(self, options, *, device="cpu"): pass
+
+class Failing(Blackbox):
+    def __init__(self, options, *, device="cpu"): raise RuntimeError("weights are of\\nanother version")
+
+class Bare:
+    pass
+
+class Thirsty(Blackbox):
+    def __init__(self, options, *, device="cpu"):
+        from posegen import assets
+        assets.find("thirsty-weights")
+"""
+
+
+@pytest.fixture
+def parts(distribution, monkeypatch, tmp_path):
+    monkeypatch.setenv("POSEGEN_CONFIG_DIR", str(tmp_path))
+    site = distribution("posegen-third", "assemble_entry", ENTRY)
+    (site / "assemble_target.py").write_text(TARGET)
+    monkeypatch.syspath_prepend(site)
+    discover.cache_clear()
+    yield lambda *assignments, **options: assemble(config.load(assignments=assignments).settings, **options)
+    discover.cache_clear()
+
+
+def test_every_kind_has_a_protocol():
+    assert tuple(PROTOCOLS) == KINDS
+
+
+def test_the_default_settings_can_be_assembled(parts):
+    made = parts()
+    for kind in config.COMPONENTS:
+        assert isinstance(getattr(made, kind), PROTOCOLS[kind])
+    assert made.mesh("s4").body is not made.renderer.body
+
+
+def test_random_weights_follow_the_seed(parts):
+    def weights(seed):
+        torch.manual_seed(99)
+        return torch.cat([p.flatten() for p in parts(f"seed={seed}").discriminator.parameters()])
+
+    first = weights(1)
+    torch.rand(3)
+    assert torch.equal(first, weights(1))
+    assert not torch.equal(first, weights(2))
+
+
+def test_assembling_leaves_the_global_generator_alone(parts):
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    parts()
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_complete_fills_in_the_defaults_of_plugins():
+    settings = complete(config.load(assignments=["estimator.variant=full"]).settings)
+    assert settings.estimator.options["variant"] == "full"
+    assert settings.renderer.options["subject"] == "s0"
+    assert complete(settings) == settings
+
+
+def test_completed_settings_survive_the_file(tmp_path):
+    settings = complete(config.load().settings)
+    (tmp_path / "run.toml").write_text(config.to_toml(settings))
+    assert complete(config.load([str(tmp_path / "run.toml")]).settings) == settings
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message", "hint"),
+    [
+        ("estimator.lrr=1", "unknown key 'estimator.lrr' (--set)", "did you mean 'lr'?"),
+        ("estimator.variant=ful", "estimator.variant = 'ful' (--set) is not one of lite, full", "did you mean 'full'?"),
+        ("estimator.lr=-1", "estimator.lr = -1 (--set) should be greater than 0", "--dry-run"),
+        ("prior.depth=1", "unknown key 'prior.depth' (--set)", "prior: no options"),
+    ],
+)
+def test_options_of_plugins_are_checked_like_settings(assignment, message, hint):
+    made = config.load(assignments=[assignment])
+    with pytest.raises(UsageError) as error:
+        complete(made.settings, made.given)
+    assert error.value.message.startswith(message)
+    assert hint in error.value.hint
+
+
+def test_feedback_through_the_image_needs_a_differentiable_renderer(parts):
+    with pytest.raises(UsageError, match="feedback 'rendered' needs a differentiable renderer; mesh is not") as error:
+        parts("feedback.mode=rendered")
+    assert "--set feedback.mode=label" in error.value.hint
+
+
+def test_a_black_box_gives_feedback_but_cannot_be_fine_tuned(parts):
+    with pytest.raises(UsageError, match="'blackbox' is a black box"):
+        parts("estimator=blackbox")
+    for mode in ("label", "score"):
+        assert parts("estimator=blackbox", f"feedback.mode={mode}", finetunes=False).estimator.module is None
+
+
+def test_an_unknown_joint_set(parts):
+    with pytest.raises(UsageError, match="'foreign' sees the joints of wholebody133, which the body"):
+        parts("estimator=foreign")
+
+
+def test_a_plugin_that_is_not_what_it_declares(parts):
+    with pytest.raises(PluginError, match=r"'unfinished' is no PoseEstimator: it lacks crop, predict, differentiable"):
+        parts("estimator=unfinished")
+
+
+def test_a_plugin_whose_constructor_fails(parts):
+    with pytest.raises(PluginError, match="'failing' cannot be made: RuntimeError: weights are of another version"):
+        parts("estimator=failing")
+
+
+def test_a_plugin_without_options(parts):
+    with pytest.raises(PluginError, match=r"'bare' has no class Options\(posegen.Options\)"):
+        parts("estimator=bare")
+
+
+def test_a_plugin_that_misses_its_asset(parts):
+    with pytest.raises(Exception, match="asset 'thirsty-weights' is not registered") as error:
+        parts("estimator=thirsty")
+    assert error.value.exit_code == 3
+
+
+@pytest.mark.parametrize("device", ["warp", "cuda:99"])
+def test_a_device_that_is_not_there(parts, device):
+    with pytest.raises(UsageError, match=f"device '{device}' cannot be used here") as error:
+        parts(f"device={device}")
+    assert error.value.hint == "--device cpu"
