@@ -46,7 +46,9 @@ class Appearance:
     def _backdrop(self, image: Tensor, rng: torch.Generator) -> Tensor:
         """A photograph, mirrored or not, for most; a plain colour for the rest: (N,3,H,W)."""
         n, _, height, width = image.shape
-        chosen = torch.randint(len(self.backgrounds), (n,), generator=rng, device=rng.device).to(self.backgrounds.device)
+        chosen = torch.randint(len(self.backgrounds), (n,), generator=rng, device=rng.device).to(
+            self.backgrounds.device
+        )
         photographed = _uniform((n, 1, 1, 1), rng, image) < self.settings.backgrounds
         plain = _uniform((n, 3, 1, 1), rng, image)
         photo = self.backgrounds[chosen].to(image)

@@ -87,7 +87,7 @@ def _rows(manager: pluggy.PluginManager, entry: EntryPoint) -> Iterator[Plugin]:
             yield row("incompatible", cause, str(component.kind), str(component.name), component)
         elif problem := _problem(component):
             yield row("broken", problem)
-        else:
+        elif isinstance(component, Component):
             yield row("ok", "", component.kind, component.name, component)
 
 

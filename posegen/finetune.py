@@ -101,7 +101,7 @@ class Finetuning:
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
         order = torch.randperm(len(pool), generator=rng, device=rng.device).cpu()
-        for chosen in order.split(self.fresh):
+        for chosen in torch.split(order, self.fresh):
             batch = [pool[chosen]]
             if self.replay is not None and self.replayed:
                 batch.append(self.replay[_pick(len(self.replay), self.replayed, rng)])
@@ -132,7 +132,7 @@ class Finetuning:
         if self.retain.weights:
             total = total + self.retain.weights * self._distance()
         self.adam.zero_grad(set_to_none=True)
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         self.adam.step()
         return Progress(loss.detach(), distilled.detach(), kept.float().mean())
 
@@ -151,7 +151,7 @@ def _pick(n: int, k: int, rng: torch.Generator) -> Tensor:
 
 
 def _chunks(*tensors: Tensor, size: int = 32) -> Iterator[tuple[Tensor, ...]]:
-    return zip(*(t.split(size) for t in tensors), strict=True)
+    return zip(*(torch.split(t, size) for t in tensors), strict=True)
 
 
 def _device(estimator: PoseEstimator) -> torch.device:

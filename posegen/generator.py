@@ -23,11 +23,7 @@ class PoseGenerator(nn.Module):
         self.z_dim = z_dim
         sizes = [z_dim, *[width] * (1 + 2 * stages)]
         self.trunk = nn.Sequential(
-            *(
-                layer
-                for i, o in pairwise(sizes)
-                for layer in (nn.Linear(i, o), nn.BatchNorm1d(o), nn.LeakyReLU(0.01))
-            )
+            *(layer for i, o in pairwise(sizes) for layer in (nn.Linear(i, o), nn.BatchNorm1d(o), nn.LeakyReLU(0.01)))
         )
         self.head = nn.Linear(width, 4 * (JOINTS + 1))
         for module in self.modules():

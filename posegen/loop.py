@@ -116,9 +116,7 @@ class PoseGen:
         s = self.settings.feedback
         sample = (theta, view)
         if s.mode == "score":
-            sample = tuple(
-                x.detach() + s.sigma * torch.randn(x.shape, generator=rng, device=rng.device).to(x) for x in sample
-            )
+            sample = (_around(theta, s.sigma, rng), _around(view, s.sigma, rng))
         with torch.set_grad_enabled(s.mode == "rendered"):
             estimate = self.look(*sample, rng)
         truth = self.renderer.body.joints(*sample, self.estimator.joint_set)
@@ -145,6 +143,11 @@ class PoseGen:
 
     def _descend(self, loss: Tensor, adam: torch.optim.Adam) -> None:
         adam.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_([p for group in adam.param_groups for p in group["params"]], self.settings.loop.clip)
         adam.step()
+
+
+def _around(mean: Tensor, sigma: float, rng: torch.Generator) -> Tensor:
+    """A sample of Normal(mean, sigma^2), constant for autograd."""
+    return mean.detach() + sigma * torch.randn(mean.shape, generator=rng, device=rng.device).to(mean)

@@ -20,7 +20,8 @@ def centred(joints: Tensor, joint_set: JointSet) -> Tensor:
 def joint_error(estimate: Tensor, truth: Tensor, joint_set: JointSet) -> Tensor:
     """Eq 6 for each sample: mean distance of the limb joints after centring both on the root. (N,J,3) x2 -> (N,)."""
     difference = centred(estimate, joint_set) - centred(truth, joint_set)
-    return difference[:, list(joint_set.limbs)].norm(dim=-1).mean(-1)
+    error: Tensor = torch.linalg.vector_norm(difference[:, list(joint_set.limbs)], dim=-1).mean(-1)
+    return error
 
 
 def feedback(error: Tensor, scenario: Scenario, c: float, clamp: bool) -> Tensor:
@@ -77,7 +78,7 @@ def finetune(
     estimate, truth = centred(estimate, joint_set), centred(truth, joint_set)
     if scale_aligned:
         estimate = estimate * (truth.flatten(1).norm(dim=1) / estimate.flatten(1).norm(dim=1))[:, None, None]
-    error = (estimate - truth).norm(dim=-1).mean(-1)
+    error = torch.linalg.vector_norm(estimate - truth, dim=-1).mean(-1)
     kept = error < d if over_d != "keep" else torch.ones_like(error, dtype=torch.bool)
     count = kept.sum().clamp(min=1) if over_d == "drop" else len(error)
     return torch.where(kept, error, 0).sum() / count, kept

@@ -50,7 +50,7 @@ def run(settings: Settings, out: Path, *, resume: bool = False, console: Console
 
 def generate(settings: Settings, out: Path, *, resume: bool = False, console: Console | None = None) -> Path:
     """The first stage alone: train the generator, draw a dataset; -> its folder."""
-    with _opened(settings, out, resume, console) as stages:
+    with _opened(settings, out, resume, console, finetunes=False) as stages:
         stages.generate(stages.method(), 0)
         stages.track.console.print(f"the dataset is in {stages.folder(0)}")
         return stages.folder(0)
@@ -71,7 +71,7 @@ def finetune(
 
 def evaluate(settings: Settings, *, console: Console | None = None) -> dict[str, Any]:
     """The third stage alone: the estimator's figures on the splits of the open benchmark, with intervals."""
-    stages = Run(assemble(settings), settings, RunDirectory(Path()), Track(None, console))
+    stages = Run(assemble(settings, finetunes=False), settings, RunDirectory(Path()), Track(None, console))
     figures = stages.figures(stages.shots(), "measure")
     result = {name: summarise(values, settings.evaluate.bootstrap) for name, values in figures.items()}
     stages.track.console.print(summary.figures(settings.estimator.name, result, PROTOCOL))
@@ -79,13 +79,17 @@ def evaluate(settings: Settings, *, console: Console | None = None) -> dict[str,
 
 
 @contextmanager
-def _opened(settings: Settings, out: Path, resume: bool, console: Console | None) -> Iterator[Run]:
+def _opened(
+    settings: Settings, out: Path, resume: bool, console: Console | None, *, finetunes: bool = True
+) -> Iterator[Run]:
     """Claim the directory, write down what reproduces the run, assemble the components."""
     directory, text = RunDirectory(out), to_toml(settings)
     with directory.opened(resume=resume):
         if resume and directory.settings.read_text(encoding="utf-8") != text:
-            raise UsageError(f"{out} was started with other settings", f"posegen run --resume --out {out}  takes its own")
-        parts = assemble(settings)
+            raise UsageError(
+                f"{out} was started with other settings", f"posegen run --resume --out {out}  takes its own"
+            )
+        parts = assemble(settings, finetunes=finetunes)
         if not resume:
             checkpoint.write_text(directory.settings, text)
             checkpoint.write_text(directory.environment, json.dumps(environment(), indent=1) + "\n")

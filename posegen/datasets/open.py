@@ -79,17 +79,17 @@ def shots(
     root, theta = poses[:, 0], poses[:, 1:]
     view = relative(_views(len(poses), split, rng), root)
     backdrop = photos.backgrounds("test")
-    images, boxes, joints = [], [], []
+    drawn = []
     subjects = len(split.subjects)
     for i, subject in enumerate(split.subjects):
         renderer = mesh(subject)
         pose, k = theta[i::subjects], view[i::subjects]
         render = renderer.render(pose, frame(orbit(k, distance=DISTANCE, size=SIZE), renderer.body.joints(pose)))
         behind = backdrop[torch.randint(len(backdrop), (len(pose),), generator=rng)] if split.backgrounds else 1.0
-        images.append(to_bytes(render.over(behind)))
-        boxes.append(box_from_alpha(render.alpha))
-        joints.append(renderer.body.joints(pose, k, joint_set))
-    return Shots(name, torch.cat(images), torch.cat(boxes), torch.cat(joints), joint_set)
+        truth = renderer.body.joints(pose, k, joint_set)
+        drawn.append((to_bytes(render.over(behind)), box_from_alpha(render.alpha), truth))
+    images, boxes, joints = (torch.cat(column) for column in zip(*drawn, strict=True))
+    return Shots(name, images, boxes, joints, joint_set)
 
 
 def _poses(split: Split, motion: Motion) -> Tensor:

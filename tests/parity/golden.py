@@ -12,7 +12,7 @@ def tensor_for(key: str, shape: tuple[int, ...]) -> torch.Tensor:
     """numpy's legacy RandomState, seeded with the key's crc32: its stream is frozen by numpy's policy."""
     if key.endswith("num_batches_tracked"):
         return torch.zeros(shape, dtype=torch.int64)
-    normal = np.random.RandomState(zlib.crc32(key.encode())).standard_normal(size=shape)  # noqa: NPY002
+    normal = np.random.RandomState(zlib.crc32(key.encode())).standard_normal(size=shape)
     leaf = key.rpartition(".")[2]
     if leaf == "running_mean":
         value = 0.02 * normal
@@ -26,4 +26,4 @@ def tensor_for(key: str, shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def seeded(seed: int, shape: tuple[int, ...]) -> torch.Tensor:
-    return torch.from_numpy(np.random.RandomState(seed).standard_normal(size=shape).astype(np.float32))  # noqa: NPY002
+    return torch.from_numpy(np.random.RandomState(seed).standard_normal(size=shape).astype(np.float32))

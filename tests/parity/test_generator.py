@@ -19,7 +19,7 @@ for _stage in (0, 1):
 
 
 def official_key(key: str) -> str:
-    """Our ``trunk.3.weight`` -> the script's ``BAprocess.linear_stages.0.w1.weight``; every third layer has no weights."""
+    """Our ``trunk.3.weight`` -> ``BAprocess.linear_stages.0.w1.weight``; every third layer has no weights."""
     if key.startswith("head."):
         return f"BAprocess.w2.{key.removeprefix('head.')}"
     _, index, leaf = key.split(".")

@@ -93,7 +93,8 @@ class TestFeedbackGradient:
         """The mean of many score-function estimates must agree with the smoothed error's slope."""
         posegen = method(torch.float64, mode="score", scenario="out_of_distribution", sigma=0.05)
         true = method(torch.float64, mode="rendered", scenario="out_of_distribution")
-        theta, view = (x.detach()[:1].repeat(256, *[1] * (x.ndim - 1)).requires_grad_() for x in proposals(torch.float64))
+        one = [x.detach()[:1] for x in proposals(torch.float64)]
+        theta, view = (x.expand(256, *x.shape[1:]).clone().requires_grad_() for x in one)
         rng, total = stream(8), torch.zeros(3, dtype=torch.float64)
         for _ in range(24):
             loss, _ = posegen.feedback(theta, view, rng)
