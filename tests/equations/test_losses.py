@@ -52,7 +52,7 @@ def test_eq6_ignores_where_the_person_stands() -> None:
         ("out_of_distribution", True, [0.9, 0.1, 0.0]),
     ],
 )
-def test_eq7_lowers_the_error_or_raises_it_up_to_c(scenario: losses.Scenario, clamp: bool, expected: list[float]) -> None:
+def test_eq7_lowers_or_raises_the_error_up_to_c(scenario: losses.Scenario, clamp: bool, expected: list[float]) -> None:
     error = torch.tensor([0.1, 0.9, 1.4])
     assert losses.feedback(error, scenario, 1.0, clamp).tolist() == pytest.approx(expected, abs=1e-6)
 
@@ -88,7 +88,12 @@ class TestEq13:
     )
     def test_samples_over_d(self, over_d: str, expected: float, kept: list[bool]) -> None:
         loss, mask = losses.finetune(
-            self.estimate, self.truth, JOINT_SET, d=0.2, over_d=over_d, scale_aligned=False  # type: ignore[arg-type]
+            self.estimate,
+            self.truth,
+            JOINT_SET,
+            d=0.2,
+            over_d=over_d,
+            scale_aligned=False,  # type: ignore[arg-type]
         )
         assert loss.item() == pytest.approx(expected * self.share)
         assert mask.tolist() == kept
