@@ -133,6 +133,20 @@ def test_a_face_that_reaches_behind_the_camera_is_cut_at_the_near_plane():
     np.testing.assert_allclose(depth[below, 5], (y[below] - c) / (f * height), rtol=1e-6)
 
 
+def test_the_near_plane_cuts_within_a_face():
+    """A low floor under a camera that is rolled by 45 degrees: the cut runs across the picture."""
+    f, c, size, height = 32.0, 32.0, 64, 0.02
+    floor = np.array([[-900.0, height, -5], [900, height, -5], [900, height, 1000], [-900, height, 1000]])
+    x, y = (floor[:, 0] - floor[:, 1]) * 0.5**0.5, (floor[:, 0] + floor[:, 1]) * 0.5**0.5
+    points = np.stack([f * x + c * floor[:, 2], f * y + c * floor[:, 2], floor[:, 2]], -1)
+    _, owner = see(points, [[0, 1, 2], [0, 2, 3]], size)
+    row, column = np.mgrid[:size, :size] + 0.5
+    down = ((row - c) - (column - c)) * 0.5**0.5  # pixels below the horizon
+    depth = f * height / np.maximum(down, 1e-9)
+    np.testing.assert_array_equal(owner >= 0, (down > 1e-3) & (depth > NEAR) & (depth < 900))
+    assert (depth < NEAR).any()
+
+
 def test_what_is_nearer_than_the_near_plane_is_not_drawn():
     square = np.array([[-9.0, -9, 1], [9, -9, 1], [9, 9, 1], [-9, 9, 1]])
     faces = [[0, 1, 2], [0, 2, 3]]

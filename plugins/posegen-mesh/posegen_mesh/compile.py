@@ -11,8 +11,8 @@ import numba
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Machine code that releases the GIL. It is kept on disk, beside this package or in the user's cache folder.
 
-    What is kept is renewed when the kernel's own file changes, not when a file does that it imports a kernel or a constant
-    from: whoever edits those deletes ``__pycache__/*.nb?`` afterwards.
+    It is renewed when the kernel's own file changes, but not when a file changes that this one imports a kernel or a
+    constant from: whoever edits those deletes ``__pycache__/*.nb?`` afterwards.
 
     No fast-math: neighbouring triangles rely on ``a*b - c*d`` being exactly the negative of ``c*d - a*b``.
     """

@@ -97,11 +97,11 @@ def rasterise(  # type: ignore[no-untyped-def]
             for x in range(first_x, last_x + 1):
                 px = x + x_off + 0.5
                 b0, b1, b2 = e0x * px + r0, e1x * px + r1, e2x * px + r2
-                if not (b0 >= 0 and b1 >= 0 and b2 >= 0):  # not: an overflowed face, all NaN, is not drawn
+                if b0 < 0 or b1 < 0 or b2 < 0:
                     continue
                 total = b0 + b1 + b2
                 nearness = np.float32(total / det)
-                if not (depth[y, x] < nearness <= 1 / NEAR):
+                if not (depth[y, x] < nearness <= 1 / NEAR):  # written so that NaN, of a face that overflowed, is out
                     continue
                 if masked[p]:
                     b0, b1, b2 = b0 / total, b1 / total, b2 / total
