@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from posegen.settings import FinetuneSettings, RetainSettings
 
 PHOTO_SHARE = 0.25  # photographs in a batch, as a share of the rendered samples
+WARMUP = 0.05  # share of a round in which the learning rate rises
 PHOTO_COPIES = 6  # times that every photograph is cut out anew
 
 
@@ -84,7 +85,8 @@ class Finetuning:
         assert estimator.module is not None
         self.module: nn.Module = estimator.module
         self.original = {name: p.detach().clone() for name, p in self.module.named_parameters()}
-        self.adam = torch.optim.Adam(self.module.parameters(), lr=settings.lr or estimator.lr)
+        self.lr = settings.lr or estimator.lr
+        self.adam = torch.optim.Adam(self.module.parameters(), lr=self.lr)
         self.device = next(self.module.parameters()).device
         self.epochs = 0
         self.replayed = round(settings.batch * retain.replay) if replay is not None else 0
@@ -95,13 +97,11 @@ class Finetuning:
         return math.ceil(len(pool) / self.fresh)
 
     def epoch(self, pool: Samples, rng: torch.Generator) -> Iterator[Progress]:
-        """One pass over the generated samples."""
-        self.module.train().requires_grad_(True)
-        for module in self.module.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
+        """One pass over the generated samples, with its share of the round's learning-rate schedule."""
+        self._unfreeze()
         order = torch.randperm(len(pool), generator=rng, device=rng.device).cpu()
-        for chosen in torch.split(order, self.fresh):
+        for i, chosen in enumerate(torch.split(order, self.fresh)):
+            self._schedule((self.epochs % self.settings.epochs + i / self.steps(pool)) / self.settings.epochs)
             batch = [pool[chosen]]
             if self.replay is not None and self.replayed:
                 batch.append(self.replay[_pick(len(self.replay), self.replayed, rng)])
@@ -141,6 +141,20 @@ class Finetuning:
         """Mix the original weights in: ``retain.average`` is the fine-tuned share (Wortsman et al. 2022)."""
         for name, p in self.module.named_parameters():
             p.lerp_(self.original[name], 1 - self.retain.average)
+
+    def _unfreeze(self) -> None:
+        """Training mode, but for batch norm and for the layers that the estimator wants left alone."""
+        self.module.train()
+        for name, p in self.module.named_parameters():
+            p.requires_grad_(not name.startswith(self.estimator.frozen))
+        for module in self.module.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+
+    def _schedule(self, share: float) -> None:
+        """``share`` of a round is over: warm up, then go linearly to zero, where the network settles."""
+        for group in self.adam.param_groups:
+            group["lr"] = self.lr * min(1.0, (share + 1e-3) / WARMUP) * (1 - share)
 
     def _distance(self) -> Tensor:
         return torch.stack([(p - self.original[n]).square().sum() for n, p in self.module.named_parameters()]).sum()

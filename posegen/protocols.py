@@ -43,7 +43,8 @@ class PoseEstimator(Protocol):
     """Looks at a crop and says where the joints are.
 
     ``differentiable``: gradients reach the crop.  ``module``: the network that fine-tuning trains, or None for a
-    black box.  ``lr``: the learning rate that suits its fine-tuning.
+    black box.  ``lr``: the learning rate that suits its fine-tuning.  ``frozen``: how the names of parameters start
+    that fine-tuning leaves as they are.
     """
 
     joint_set: str
@@ -51,6 +52,7 @@ class PoseEstimator(Protocol):
     differentiable: bool
     module: nn.Module | None
     lr: float
+    frozen: tuple[str, ...]
 
     def crop(self, image: Tensor, box: Tensor) -> Tensor:
         """image (N,3,H,W) and person boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,S,S), this network's own preprocessing.

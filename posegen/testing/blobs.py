@@ -46,6 +46,7 @@ class BlobEstimator:
     input_size = 16
     differentiable = True
     lr = 1e-3
+    frozen: tuple[str, ...] = ()
 
     def __init__(self, rng: torch.Generator, dtype: torch.dtype = torch.float32) -> None:
         self.module: nn.Module | None = nn.Linear(3 * self.input_size**2, 24 * 3).to(dtype)

@@ -113,11 +113,15 @@ def gradient_is_as_promised(case: Case) -> None:
 
 
 def can_be_finetuned(case: Case) -> None:
-    """``module`` has float32 parameters, a step on the joints' error lowers it, and ``lr`` is its own rate."""
+    """``module`` has float32 parameters, a step on the joints' error lowers it; ``lr`` and ``frozen`` are its own."""
     part = case.build()
     if part.module is None:
         return
     require(isinstance(part.lr, float) and part.lr > 0, "an estimator with a module must have a positive lr")
+    names = [name for name, _ in part.module.named_parameters()]
+    strangers = [start for start in part.frozen if not any(name.startswith(start) for name in names)]
+    require(not strangers, f"frozen names no parameter: {', '.join(strangers)}")
+    require(any(not name.startswith(part.frozen) for name in names), "frozen must leave something to fine-tune")
     part.module.requires_grad_(True)
     parameters = list(part.module.parameters())
     require(bool(parameters), "module must have parameters: it is what fine-tuning trains")

@@ -78,7 +78,7 @@ FAULTS: list[tuple[str, Fault]] = [
     ("prior", (broken(Prior, Options=Undocumented), "options_are_typed", "option 'secret' needs a docstring")),
     ("prior", (broken(Prior, Options=Forgetful), "options_are_typed", "survive JSON")),
     ("motion", (Prior, "has_the_members", "Motion also has clips")),
-    ("estimator", (Anonymous, "has_the_members", "PoseEstimator also has joint_set, lr")),
+    ("estimator", (Anonymous, "has_the_members", "PoseEstimator also has joint_set, lr, frozen")),
     ("prior", (Meddling, "leaves_torch_alone", "float64")),
 ]
 

@@ -96,6 +96,8 @@ FAULTS: list[Fault] = [
     (crop(through_numpy), "gradient_is_as_promised", "the image"),
     (broken(Estimator, differentiable=False), "gradient_is_as_promised", "say True"),
     (broken(Estimator, lr=0.0), "can_be_finetuned", "positive lr"),
+    (broken(Estimator, frozen=("stem",)), "can_be_finetuned", "frozen names no parameter: stem"),
+    (broken(Estimator, frozen=("weight", "bias")), "can_be_finetuned", "leave something to fine-tune"),
     (joints(lambda j: j.detach()), "can_be_finetuned", "keep the graph"),
     (joints(WrongGradient.apply), "can_be_finetuned", "must lower"),
     (DoubleModule, "can_be_finetuned", "float32"),

@@ -55,7 +55,7 @@ class Tiny:
     joint_set, input_size, differentiable = "smpl24", 32, True
 
     def __init__(self, options, *, device="cpu"):
-        self.lr = options.lr
+        self.lr, self.frozen = options.lr, ()
         self.module = nn.Sequential(
             nn.Conv2d(3, options.width, 8, 8), nn.ReLU(), nn.Flatten(), nn.Linear(16 * options.width, 72)).to(device)
 
