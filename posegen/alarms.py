@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from posegen.errors import PosegenError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DIVERSITY = 0.01
 """Radians: a generator whose poses differ less than this over a batch has collapsed."""
 SPREAD = 1e-4
 """Scores that differ less than this over real and generated poses: the discriminator is dead."""
+
+KEPT = "the last good checkpoint is kept"
+SLOWER = f"{KEPT}: lower generator.lr or finetune.lr, then start again"
+PARTS = f"{KEPT}: check the estimator and the renderer with posegen.testing"
 
 
 def check(phase: str, iteration: int, values: Mapping[str, float]) -> None:
@@ -18,17 +26,22 @@ def check(phase: str, iteration: int, values: Mapping[str, float]) -> None:
     where = f"{phase}, iteration {iteration}"
     for name, value in values.items():
         if not math.isfinite(value):
-            raise PosegenError(
-                f"{where}: {name} is {value}; training diverged",
-                "the last good checkpoint is kept: lower generator.lr or finetune.lr, then start again",
-            )
+            if math.isfinite(values.get("adversarial", math.nan)):  # the poses are sound, what is seen of them is not
+                raise PosegenError(f"{where}: the estimator's error is {value}, on sound poses", PARTS)
+            raise PosegenError(f"{where}: {name} is {value}; training diverged", SLOWER)
     if values.get("diversity", math.inf) < DIVERSITY:
         raise PosegenError(
             f"{where}: all generated poses are nearly the same (spread {values['diversity']:.4f} rad)",
-            "the last good checkpoint is kept: lower feedback.w2 or generator.lr, or lengthen loop.warmup",
+            f"{KEPT}: lower feedback.w2 or generator.lr, or lengthen loop.warmup",
         )
     if values.get("spread", math.inf) < SPREAD:
         raise PosegenError(
-            f"{where}: the discriminator gives every pose the same score",
-            "the last good checkpoint is kept: lower generator.discriminator_lr",
+            f"{where}: the discriminator gives every pose the same score", f"{KEPT}: lower generator.discriminator_lr"
         )
+
+
+def check_finite(what: str, tensors: Mapping[str, Tensor], hint: str = SLOWER) -> None:
+    """Raise PosegenError if a tensor holds a value that is not finite."""
+    for name, tensor in tensors.items():
+        if not bool(tensor.isfinite().all()):
+            raise PosegenError(f"{what}: {name} holds values that are not finite", hint)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from posegen.errors import AssetError, PosegenError
@@ -18,18 +18,19 @@ from posegen.errors import AssetError, PosegenError
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
     """Write a safetensors file atomically. Raises PosegenError when the disk is full; the old file then stays."""
-    whole = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    # safetensors refuses tensors that share memory, as those of tied layers do
+    whole = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
     _atomically(path, lambda part: save_file(whole, part, dict(metadata or {})))
 
 
-def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file. Raises AssetError when it is missing, truncated or corrupted."""
+def load_tensors(path: Path, repair: str = "write or download it again") -> dict[str, Tensor]:
+    """Read a safetensors file. Raises AssetError, with ``repair`` as its hint, when it is missing or damaged."""
     try:
-        return load_file(path)
+        return load(path.read_bytes())  # not mapped into memory: a mapped file cannot be replaced on Windows
     except FileNotFoundError as error:
-        raise AssetError(f"{path} does not exist", "check the path") from error
+        raise AssetError(f"{path} does not exist", repair) from error
     except (SafetensorError, OSError) as error:
-        raise AssetError(f"{path} is not a whole safetensors file: {error}", "write or download it again") from error
+        raise AssetError(f"{path} is not a whole safetensors file: {error}", repair) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -58,11 +59,17 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     return {f"{i}.{name}": torch.as_tensor(value) for i, entry in state.items() for name, value in entry.items()}
 
 
-def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what ``optimizer_tensors`` gave."""
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], source: Path) -> None:
+    """Put back what ``optimizer_tensors`` gave. Raises AssetError for the state of other parameters."""
+    shapes = [p.shape for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
-        index, name = key.split(".", 1)
+        index, _, name = key.partition(".")
+        fits = index.isdecimal() and int(index) < len(shapes) and value.shape in ((), shapes[int(index)])
+        if not fits:
+            raise AssetError(
+                f"{source}: the optimiser's '{key}' fits no parameter", "it was written for another network"
+            )
         state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
@@ -76,17 +83,21 @@ def without_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tens
     return {key[len(prefix) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{prefix}.")}
 
 
+def disk_error(path: Path, error: Exception) -> PosegenError:
+    """What a failed write of ``path`` means to a user."""
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+    reason = "the disk is full" if full else getattr(error, "strerror", None) or str(error)
+    return PosegenError(f"{path} could not be written: {reason}", "free some space and go on with --resume")
+
+
 def _atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write(part)
         part.replace(path)
     except (OSError, SafetensorError) as error:
-        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
-        reason = "the disk is full" if full else str(error)
-        raise PosegenError(
-            f"{path} could not be written: {reason}", "free some space and go on with --resume"
-        ) from error
+        raise disk_error(path, error) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)

@@ -6,12 +6,13 @@ both sides centred on that set's root; millimetres. ``real`` compares with a str
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from posegen import metrics
+from posegen import alarms, metrics
 from posegen.body.joints import JOINT_SETS
 from posegen.losses import centred
 
@@ -46,9 +47,11 @@ def predict(estimator: PoseEstimator, shots: Shots) -> Tensor:
 
 
 def measure(estimator: PoseEstimator, shots: Shots) -> dict[str, list[float]]:
-    """One split's figures for every image: mm, and percent for ``pck``."""
-    estimate = limbs(predict(estimator, shots), estimator.joint_set)
-    truth = limbs(shots.joints, shots.joint_set)
+    """One split's figures for every image: mm, and percent for ``pck``. Raises PosegenError for a NaN."""
+    joints = predict(estimator, shots)
+    alarms.check_finite(f"split {shots.name}", {"what the estimator says": joints}, alarms.PARTS)
+    estimate = limbs(joints, estimator.joint_set)
+    truth = limbs(shots.joints.float().cpu(), shots.joint_set)
     values = {
         "mpjpe": metrics.mpjpe(estimate, truth),
         "pa_mpjpe": metrics.pa_mpjpe(estimate, truth),
@@ -58,14 +61,28 @@ def measure(estimator: PoseEstimator, shots: Shots) -> dict[str, list[float]]:
     return {name: value.tolist() for name, value in values.items()}
 
 
+def belong(figures: Mapping[str, Any], splits: Iterable[Shots]) -> bool:
+    """Whether figures that were read from a file are of these splits."""
+    try:
+        return all(len(figures[shots.name][metric]) == len(shots.image) for shots in splits for metric in METRICS)
+    except (KeyError, TypeError):
+        return False
+
+
 def compare(before: dict[str, list[float]], after: dict[str, list[float]], resamples: int) -> dict[str, Any]:
-    """One split: mean and 95 % interval of each metric before and after, and of the paired change in percent."""
+    """One split: mean and 95 % interval of each metric before and after, and of the paired change in percent.
+
+    The change is relative to the mean before; where that is zero, there is none (None).
+    """
     out: dict[str, Any] = {"images": len(before["mpjpe"])}
     for name in METRICS:
         old, new = torch.tensor(before[name]), torch.tensor(after[name])
-        change = 100 * (new - old) / old.mean()
-        rows = {"before": old, "after": new, "change_percent": change}
-        out[name] = {key: _interval(values, resamples) for key, values in rows.items()}
+        mean = old.mean()
+        out[name] = {
+            "before": _interval(old, resamples),
+            "after": _interval(new, resamples),
+            "change_percent": _interval(100 * (new - old) / mean, resamples) if mean else None,
+        }
     return out
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from posegen import losses
 from posegen.appearance import Appearance
-from posegen.datasets.generated import Samples, concatenate, to_bytes
+from posegen.datasets.generated import Samples, to_bytes
 from posegen.datasets.poses import RealPoses
 from posegen.geometry import box_from_alpha, frame, from_spherical, orbit
 from posegen.protocols import PoseEstimator, Renderer
@@ -44,9 +44,10 @@ def render_samples(
         box = box_from_alpha(render.alpha)
         truth = renderer.body.joints(pose, k, joint_set.name)
         estimate = estimator.predict(estimator.crop(appearance.compose(render, rng), box))
+        alpha = to_bytes(render.alpha)
         samples = Samples(
-            image=to_bytes(render.image),
-            alpha=to_bytes(render.alpha),
+            image=torch.minimum(to_bytes(render.image), alpha),  # files keep straight alpha, which cannot be more
+            alpha=alpha,
             box=box,
             theta=pose,
             view=k,
@@ -63,6 +64,3 @@ def in_distribution(n: int, real_poses: RealPoses, rng: torch.Generator) -> tupl
     elevation = low + (high - low) * torch.rand(n, generator=rng, device=rng.device)
     theta = real_poses.sample(n, rng)
     return theta, from_spherical(azimuth, elevation).to(theta)
-
-
-__all__ = ["concatenate", "in_distribution", "render_samples"]

@@ -30,7 +30,7 @@ class Progress:
     """One iteration's losses as tensors, still on the device: reading them is the caller's choice.
 
     error: the estimator's mean error in metres, None in iterations without feedback.
-    diversity: standard deviation of theta over the batch, radians.  spread: of the discriminator's scores.
+    diversity: standard deviation of theta over the batch, radians.  spread: of the scores of one head, their mean.
     """
 
     discriminator: Tensor
@@ -97,7 +97,7 @@ class PoseGen:
             adversarial=adversarial.detach(),
             total=total.detach(),
             diversity=theta.detach().std(0).mean(),
-            spread=torch.cat([real_scores, fake_scores]).detach().std(),
+            spread=torch.cat([real_scores, fake_scores]).detach().std(0).mean(),
             error=error,
         )
 

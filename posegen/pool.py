@@ -18,8 +18,9 @@ class PosePool:
 
     def swap(self, pose: Tensor, rng: torch.Generator) -> Tensor:
         """theta (N,23,3) -> as many poses, some of them older."""
-        if self.poses is None or len(self.poses) < self.size:
-            self.poses = pose.clone() if self.poses is None else torch.cat([self.poses, pose])[: self.size]
+        size = max(self.size, len(pose))
+        if self.poses is None or len(self.poses) < size:
+            self.poses = pose.clone() if self.poses is None else torch.cat([self.poses, pose])[:size]
             return pose
         slots = torch.randperm(len(self.poses), generator=rng, device=rng.device)[: len(pose)].to(pose.device)
         exchanged = (torch.rand(len(slots), generator=rng, device=rng.device) < 0.5).to(pose.device)[:, None, None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from rich.console import Console
 
-from posegen import checkpoint, states
+from posegen import alarms, checkpoint, states
 from posegen.appearance import Appearance
 from posegen.assemble import Parts, assemble
 from posegen.config import to_toml
@@ -21,14 +21,14 @@ from posegen.datasets.generated import Samples
 from posegen.datasets.photos import read_folder
 from posegen.datasets.poses import RealPoses
 from posegen.doctor import environment
-from posegen.errors import UsageError
-from posegen.evaluate import PROTOCOL, Figures, compare, measure, summarise
+from posegen.errors import AssetError, PosegenError, UsageError
+from posegen.evaluate import PROTOCOL, Figures, belong, compare, measure, summarise
 from posegen.finetune import Finetuning, anchors
 from posegen.generate import in_distribution, render_samples
 from posegen.loop import PoseGen
 from posegen.report import summary
 from posegen.rundir import RunDirectory
-from posegen.seeding import stream
+from posegen.seeding import seed_torch, stream
 from posegen.track import Track
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def run(settings: Settings, out: Path, *, resume: bool = False, console: Console
     with _opened(settings, out, resume, console) as stages:
         result = stages.complete()
         stages.track.console.print(summary.before_after(result))
-        stages.track.console.print(f"everything is in {out}; the weights: {stages.directory.estimator.name}")
+        stages.say(f"everything is in {out}; the weights: {stages.directory.estimator.name}")
         return result
 
 
@@ -52,7 +52,7 @@ def generate(settings: Settings, out: Path, *, resume: bool = False, console: Co
     """The first stage alone: train the generator, draw a dataset; -> its folder."""
     with _opened(settings, out, resume, console, finetunes=False) as stages:
         stages.generate(stages.method(), 0)
-        stages.track.console.print(f"the dataset is in {stages.folder(0)}")
+        stages.say(f"the dataset is in {stages.folder(0)}")
         return stages.folder(0)
 
 
@@ -65,14 +65,15 @@ def finetune(
         tuning = stages.tuning(len(samples))
         stages.finetune(tuning, 0, samples)
         stages.finish(tuning)
-        stages.track.console.print(f"the weights are in {stages.directory.estimator}")
+        stages.say(f"the weights are in {stages.directory.estimator}")
         return stages.directory.estimator
 
 
 def evaluate(settings: Settings, *, console: Console | None = None) -> dict[str, Any]:
     """The third stage alone: the estimator's figures on the splits of the open benchmark, with intervals."""
     stages = Run(assemble(settings, finetunes=False), settings, RunDirectory(Path()), Track(None, console))
-    figures = stages.figures(stages.shots(), "measure")
+    with torch.random.fork_rng():
+        figures = stages.figures(stages.shots(), "measure")
     result = {name: summarise(values, settings.evaluate.bootstrap) for name, values in figures.items()}
     stages.track.console.print(summary.figures(settings.estimator.name, result, PROTOCOL))
     return result
@@ -92,8 +93,10 @@ def _opened(
         parts = assemble(settings, finetunes=finetunes)
         if not resume:
             checkpoint.write_text(directory.settings, text)
+        if not directory.environment.is_file():
             checkpoint.write_text(directory.environment, json.dumps(environment(), indent=1) + "\n")
-        yield Run(parts, settings, directory, Track(directory.metrics, console))
+        with torch.random.fork_rng():
+            yield Run(parts, settings, directory, Track(directory.metrics, console))
 
 
 @dataclass
@@ -119,6 +122,8 @@ class Run:
             return dict(self.directory.once("result.json", dict))
         splits = self.shots()
         before = self.directory.once("before.json", lambda: self.figures(splits, "measure before"))
+        if not belong(before, splits):
+            raise AssetError(f"{self.directory.path / 'before.json'} is of other images", "delete it and use --resume")
         method, tuning = self.method(), self.tuning(self.settings.loop.samples)
         pool: list[Samples] = []
         for round_ in range(self.settings.loop.rounds):
@@ -148,6 +153,7 @@ class Run:
 
     def figures(self, splits: list[open.Shots], name: str) -> Figures:
         figures = {}
+        self.seed_torch("measure")
         with self.track.phase(name, len(splits)) as phase:
             for shots in splits:
                 figures[shots.name] = measure(self.estimator, shots)
@@ -172,27 +178,35 @@ class Run:
 
     def generate(self, method: PoseGen, round_: int) -> Samples:
         """Train the generator against the present estimator and draw this round's samples."""
-        loop = self.settings.loop
-        for name, until in (
-            ("warm-up", loop.warmup),
-            (f"feedback {round_}", loop.warmup + (round_ + 1) * loop.iterations),
-        ):
-            if method.iteration >= until:
-                continue
-            with self.track.phase(name, until) as phase:
-                phase.advance(by=method.iteration)
-                for losses in method.train(until):
-                    phase.advance(losses)
-                    if method.iteration % SAVE_EVERY == 0 or method.iteration == until:
-                        phase.flush()
-                        states.save_generator(self.directory.generator, method)
-        theta, view = method.draw(loop.samples, self.stream("draw", round_))
-        return self.rendered(self.folder(round_), theta, view)
 
-    def rendered(self, folder: Path, theta: Tensor, view: Tensor) -> Samples:
-        """These poses and views as a dataset: read from the folder, or drawn and written there."""
+        def proposals() -> tuple[Tensor, Tensor]:
+            loop = self.settings.loop
+            self.train(method, "warm-up", loop.warmup)
+            self.train(method, f"feedback {round_}", loop.warmup + (round_ + 1) * loop.iterations)
+            return method.draw(loop.samples, self.stream("draw", round_))
+
+        return self.rendered(self.folder(round_), proposals)
+
+    def train(self, method: PoseGen, name: str, until: int) -> None:
+        """Generator and discriminator up to iteration ``until``, saved every now and then."""
+        if method.iteration >= until:
+            return
+        with self.track.phase(name, until, done=method.iteration) as phase:
+            self.seed_torch("generator", method.iteration)
+            for losses in method.train(until):
+                phase.advance(losses)
+                if method.iteration % SAVE_EVERY == 0 or method.iteration == until:
+                    phase.flush()
+                    states.save_generator(self.directory.generator, method)
+                    self.seed_torch("generator", method.iteration)
+
+    def rendered(self, folder: Path, proposals: Callable[[], tuple[Tensor, Tensor]]) -> Samples:
+        """Poses and views as a dataset: read from the folder, or drawn and written there."""
+        joint_set = self.estimator.joint_set
         if (folder / "dataset.json").is_file():
-            return generated.load(folder, joint_set=self.estimator.joint_set)
+            return generated.load(folder, joint_set=joint_set)
+        theta, view = proposals()
+        self.seed_torch("draw", folder.name)
         with self.track.phase(f"draw {folder.name}", len(theta)) as phase:
             batches = []
             for batch in render_samples(
@@ -204,10 +218,13 @@ class Run:
                 camera=self.settings.camera,
                 rng=self.stream("look", folder.name),
             ):
+                alarms.check_finite(f"draw {folder.name}", {"truth": batch.truth, "error": batch.error}, alarms.PARTS)
                 batches.append(batch)
                 phase.advance(by=len(batch))
             samples = generated.concatenate(batches)
-            generated.save(samples, folder, joint_set=self.estimator.joint_set)
+            if not len(samples):
+                raise PosegenError(f"draw {folder.name}: no picture shows a person", alarms.PARTS)
+            generated.save(samples, folder, joint_set=joint_set)
         return samples
 
     def tuning(self, samples: int) -> Finetuning:
@@ -218,8 +235,10 @@ class Run:
             photos = anchors(people, self.estimator, self.stream("anchors"))
         if retain.replay:
             count = max(1, round(retain.replay * samples))
-            theta, view = in_distribution(count, self.real_poses, self.stream("replay"))
-            replay = self.rendered(self.directory.dataset / "replay", theta, view)
+            replay = self.rendered(
+                self.directory.dataset / "replay",
+                lambda: in_distribution(count, self.real_poses, self.stream("replay")),
+            )
         tuning = Finetuning(
             self.estimator,
             self.joint_set,
@@ -235,11 +254,13 @@ class Run:
 
     def finetune(self, tuning: Finetuning, round_: int, pool: Samples) -> None:
         """Fine-tune on the samples drawn so far, epoch by epoch, each one saved."""
-        until = (round_ + 1) * self.settings.finetune.epochs
+        epochs, steps = self.settings.finetune.epochs, tuning.steps(pool)
+        first, until = round_ * epochs, (round_ + 1) * epochs
         if tuning.epochs >= until:
             return
-        with self.track.phase(f"fine-tune {round_}", (until - tuning.epochs) * tuning.steps(pool)) as phase:
+        with self.track.phase(f"fine-tune {round_}", epochs * steps, done=(tuning.epochs - first) * steps) as phase:
             while tuning.epochs < until:
+                self.seed_torch("fine-tune", tuning.epochs)
                 for losses in tuning.epoch(pool, self.stream("fine-tune", tuning.epochs)):
                     phase.advance(losses)
                 phase.flush()
@@ -267,3 +288,9 @@ class Run:
 
     def stream(self, *names: str | int) -> torch.Generator:
         return stream(self.settings.seed, *names)
+
+    def seed_torch(self, *names: str | int) -> None:
+        seed_torch(self.settings.seed, *names)
+
+    def say(self, text: str) -> None:
+        self.track.console.print(text, markup=False, highlight=False)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -42,28 +42,35 @@ class RunDirectory:
         """Claim the directory. Raises UsageError if it holds a run already, or is in use by another process."""
         if resume and not self.settings.is_file():
             raise UsageError(f"{self.path} holds no run to resume", "give the --out of the interrupted run")
-        if not resume and self.path.exists() and any(p.name != ".lock" for p in self.path.iterdir()):
-            raise UsageError(f"{self.path} is not empty", "go on with --resume, or choose another --out")
+        file = self.path / ".lock"
         try:
+            if not resume and not file.exists():
+                self._refuse_content()  # before the lock: none is left in a folder that is not ours
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / ".lock").open("a")
+            lock = file.open("a")
         except OSError as error:
             raise UsageError(f"{self.path} cannot be used: {error.strerror}", "choose another --out") from error
         with lock:
             _lock(lock, self.path)
+            if not resume:
+                self._refuse_content()
             yield self
 
-    def once(self, name: str, make: Any) -> Any:
-        """The JSON file ``name``: read it, or make its content and write it."""
+    def once(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The JSON file ``name``: read it, or make its content and write it. Raises AssetError if it is damaged."""
         path = self.path / name
         if path.is_file():
             try:
-                return json.loads(path.read_text())
-            except ValueError as error:
+                return dict(json.loads(path.read_text(encoding="utf-8")))
+            except (OSError, ValueError, TypeError) as error:
                 raise AssetError(f"{path} is damaged: {error}", "delete it and run with --resume") from error
         content = make()
         write_text(path, json.dumps(content, indent=1) + "\n")
         return content
+
+    def _refuse_content(self) -> None:
+        if self.path.exists() and any(p.name != ".lock" for p in self.path.iterdir()):
+            raise UsageError(f"{self.path} is not empty", "go on with --resume, or choose another --out")
 
 
 def _lock(file: TextIO, path: Path) -> None:

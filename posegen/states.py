@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from posegen import alarms
 from posegen.checkpoint import (
     load_module,
     load_optimizer,
@@ -16,11 +19,15 @@ from posegen.checkpoint import (
     save_tensors,
     without_prefix,
 )
+from posegen.errors import AssetError
 from posegen.finetune import Finetuning
 from posegen.loop import PoseGen
 
+REPAIR = "delete it and go on with --resume: that stage starts anew"
+
 
 def save_generator(path: Path, method: PoseGen) -> None:
+    """Raises PosegenError, and keeps the old file, if a value is not finite or the disk is full."""
     tensors = {
         **prefixed("generator", method.generator.state_dict()),
         **prefixed("discriminator", method.discriminator.state_dict()),
@@ -31,34 +38,43 @@ def save_generator(path: Path, method: PoseGen) -> None:
     }
     if method.pool.poses is not None:
         tensors["pool"] = method.pool.poses
+    alarms.check_finite("generator and discriminator", tensors)
     save_tensors(path, tensors)
 
 
 def load_generator(path: Path, method: PoseGen) -> None:
     """Raises AssetError for a file that is damaged or of another configuration."""
-    tensors = load_tensors(path)
+    tensors = load_tensors(path, REPAIR)
+    _require(path, tensors, "rng", "iteration")
     load_module(method.generator, without_prefix("generator", tensors), path)
-    assert isinstance(method.discriminator, nn.Module)
-    load_module(method.discriminator, without_prefix("discriminator", tensors), path)
-    load_optimizer(method.adam_g, without_prefix("adam_g", tensors))
-    load_optimizer(method.adam_d, without_prefix("adam_d", tensors))
+    load_module(cast(nn.Module, method.discriminator), without_prefix("discriminator", tensors), path)
+    load_optimizer(method.adam_g, without_prefix("adam_g", tensors), path)
+    load_optimizer(method.adam_d, without_prefix("adam_d", tensors), path)
     method.rng.set_state(tensors["rng"])
     method.iteration = int(tensors["iteration"])
     method.pool.poses = tensors["pool"].to(method.settings.device) if "pool" in tensors else None
 
 
 def save_finetuning(path: Path, tuning: Finetuning) -> None:
+    """Raises PosegenError, and keeps the old file, if a value is not finite or the disk is full."""
     tensors = {
         **prefixed("module", tuning.module.state_dict()),
         **prefixed("adam", optimizer_tensors(tuning.adam)),
         "epochs": torch.tensor(tuning.epochs),
     }
+    alarms.check_finite("fine-tuning", tensors)
     save_tensors(path, tensors)
 
 
 def load_finetuning(path: Path, tuning: Finetuning) -> None:
     """Raises AssetError for a file that is damaged or of another network."""
-    tensors = load_tensors(path)
+    tensors = load_tensors(path, REPAIR)
+    _require(path, tensors, "epochs")
     load_module(tuning.module, without_prefix("module", tensors), path)
-    load_optimizer(tuning.adam, without_prefix("adam", tensors))
+    load_optimizer(tuning.adam, without_prefix("adam", tensors), path)
     tuning.epochs = int(tensors["epochs"])
+
+
+def _require(path: Path, tensors: Mapping[str, Tensor], *keys: str) -> None:
+    if missing := [key for key in keys if key not in tensors]:
+        raise AssetError(f"{path} lacks '{missing[0]}': it is no checkpoint of this stage", REPAIR)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from posegen import alarms
+from posegen.checkpoint import disk_error, write_text
 
 EVERY = 10  # iterations between two readings of the losses: each reading waits for the device
 
@@ -25,8 +26,9 @@ class Track:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def phase(self, name: str, total: int) -> Iterator[Phase]:
-        """One phase of ``total`` iterations."""
+    def phase(self, name: str, total: int, done: int = 0) -> Iterator[Phase]:
+        """One phase of ``total`` iterations, ``done`` of them before an interruption."""
+        self._forget(name, done)
         columns = (
             TextColumn("{task.description:<28}"),
             BarColumn(bar_width=24),
@@ -38,21 +40,43 @@ class Track:
         started = time.perf_counter()
         live = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
         with live:
-            phase = Phase(name, self, live, total)
-            yield phase
+            phase = Phase(name, self, live, total, done)
+            try:
+                yield phase
+            except Exception:
+                phase.flush()  # an alarm about the last losses tells more than what followed from them
+                raise
             phase.flush()
         spent = time.perf_counter() - started
         self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 2)
         self.console.print(f"[green]✓[/] {name:<26} {spent:6.1f} s  [dim]{phase.figures}", highlight=False)
 
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append to metrics.jsonl. Raises PosegenError when the disk is full."""
+        if self.metrics is not None:
+            try:
+                with self.metrics.open("a", encoding="utf-8") as file:
+                    file.write("".join(f"{json.dumps(row)}\n" for row in rows))
+            except OSError as error:
+                raise disk_error(self.metrics, error) from error
+
+    def _forget(self, phase: str, done: int) -> None:
+        """Drop what an interrupted run wrote of iterations that will be repeated, and a line that it left half."""
+        if self.metrics is None or not self.metrics.is_file():
+            return
+        lines = self.metrics.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+        kept = [line for line in lines if _stands(line, phase, done)]
+        if kept != lines:
+            write_text(self.metrics, "".join(kept))
+
 
 class Phase:
     """The progress of one phase."""
 
-    def __init__(self, name: str, track: Track, live: Progress, total: int) -> None:
+    def __init__(self, name: str, track: Track, live: Progress, total: int, done: int) -> None:
         self.name, self.track, self.live = name, track, live
-        self.task = live.add_task(name, total=total, figures="")
-        self.iteration = 0
+        self.task = live.add_task(name, total=total, completed=done, figures="")
+        self.iteration = done
         self.pending: list[tuple[int, dict[str, Any]]] = []
         self.figures = ""
 
@@ -73,11 +97,17 @@ class Phase:
             for iteration, losses in self.pending
         ]
         self.pending = []
-        if rows and self.track.metrics is not None:
-            lines = (json.dumps({"phase": self.name, "iteration": i, **values}) for i, values in rows)
-            with self.track.metrics.open("a", encoding="utf-8") as file:
-                file.write("".join(f"{line}\n" for line in lines))
+        if rows:
+            self.track.write({"phase": self.name, "iteration": i, **values} for i, values in rows)
         for iteration, values in rows:
             alarms.check(self.name, iteration, values)
         if rows:
             self.figures = "  ".join(f"{name} {value:.3f}" for name, value in rows[-1][1].items())
+
+
+def _stands(line: str, phase: str, done: int) -> bool:
+    try:
+        row = json.loads(line)
+        return line.endswith("\n") and not (row["phase"] == phase and row["iteration"] > done)
+    except (ValueError, KeyError, TypeError):
+        return False

@@ -14,10 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from posegen.checkpoint import load_tensors, save_tensors, write_text
+from posegen.body.joints import JOINT_SETS
+from posegen.checkpoint import disk_error, load_tensors, save_tensors, write_text
+from posegen.datasets.photos import read_picture
+from posegen.discovery import one_line
 from posegen.errors import AssetError, UsageError
 from posegen.types import Render
 
@@ -34,8 +37,9 @@ CONVENTIONS = (
 class Samples:
     """N rendered people.
 
-    image: (N,3,H,W) uint8, premultiplied by alpha.  alpha: (N,1,H,W) uint8.  box: (N,4) pixels.  theta: (N,23,3).
-    view: (N,3).  truth: (N,J,3) joints of the estimator's joint set, metres, camera axes.  error: (N,) metres.
+    image: (N,3,H,W) uint8, premultiplied by alpha and so never above it.  alpha: (N,1,H,W) uint8.  box: (N,4) pixels.
+    theta: (N,23,3).  view: (N,3).  truth: (N,J,3) joints of the estimator's joint set, metres, camera axes.
+    error: (N,) metres.
     """
 
     image: Tensor
@@ -62,6 +66,8 @@ class Samples:
 
 def concatenate(parts: Iterable[Samples]) -> Samples:
     listed = list(parts)
+    if len(listed) == 1:
+        return listed[0]  # no copy: a dataset is often gigabytes
     return Samples(*(torch.cat([getattr(p, f.name) for p in listed]) for f in fields(Samples)))
 
 
@@ -71,13 +77,23 @@ def to_bytes(image: Tensor) -> Tensor:
 
 
 def save(samples: Samples, folder: Path, *, joint_set: str) -> None:
-    """Write a dataset folder; ``dataset.json`` comes last, so that a folder that has it is complete."""
+    """Write a dataset folder; ``dataset.json`` comes last, so that a folder that has it is complete.
+
+    Raises PosegenError when the disk is full.
+    """
     images = folder / "images"
-    images.mkdir(parents=True, exist_ok=True)
 
     def write(i: int) -> None:
-        Image.fromarray(_straight(samples.image[i], samples.alpha[i])).save(images / f"{i:06d}.png", compress_level=1)
+        path = images / f"{i:06d}.png"
+        try:
+            Image.fromarray(_straight(samples.image[i], samples.alpha[i])).save(path, compress_level=1)
+        except OSError as error:
+            raise disk_error(path, error) from error
 
+    try:
+        images.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(images, error) from error
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(write, range(len(samples))))
     labels = {f.name: getattr(samples, f.name) for f in fields(samples) if f.name not in ("image", "alpha")}
@@ -91,12 +107,15 @@ def load(folder: Path, *, joint_set: str) -> Samples:
 
     Raises AssetError naming the file that is missing or damaged, UsageError for labels of another joint set.
     """
+    repair = f"delete {folder} and go on with --resume, or generate the dataset again"
     about = folder / "dataset.json"
     try:
-        described = json.loads(about.read_text())
-        count, labelled = int(described["samples"]), str(described["joint_set"])
+        described = json.loads(about.read_text(encoding="utf-8"))
+        written, count, labelled = described["format"], int(described["samples"]), str(described["joint_set"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AssetError(f"{about} is not a complete PoseGen dataset: {error}", "generate it again") from error
+        raise AssetError(f"{about} does not describe a whole PoseGen dataset: {one_line(error)}", repair) from error
+    if written != FORMAT:
+        raise AssetError(f"{about} is of format '{written}', this version reads '{FORMAT}'", "generate it again")
     if labelled != joint_set:
         raise UsageError(
             f"{folder} is labelled with joint set '{labelled}', the estimator has '{joint_set}'",
@@ -104,21 +123,22 @@ def load(folder: Path, *, joint_set: str) -> Samples:
         )
 
     def read(i: int) -> tuple[Tensor, Tensor]:
-        path = folder / "images" / f"{i:06d}.png"
-        try:
-            with Image.open(path) as file:
-                return _premultiplied(np.asarray(file.convert("RGBA")))
-        except (OSError, UnidentifiedImageError, SyntaxError) as error:
-            raise AssetError(f"{path} cannot be read: {error}", "generate the dataset again") from error
+        return _premultiplied(np.asarray(read_picture(folder / "images" / f"{i:06d}.png", "RGBA", repair)))
 
     with ThreadPoolExecutor(2) as pool:
         pairs = list(pool.map(read, range(count)))
-    labels = load_tensors(folder / "labels.safetensors")
-    missing = [f.name for f in fields(Samples) if f.name not in labels and f.name not in ("image", "alpha")]
-    if missing or any(len(value) != count for value in labels.values()):
-        wrong = f"lacks {missing[0]!r}" if missing else f"does not hold {count} samples"
-        raise AssetError(f"{folder / 'labels.safetensors'} {wrong}", "generate the dataset again")
-    return Samples(image=torch.stack([p[0] for p in pairs]), alpha=torch.stack([p[1] for p in pairs]), **labels)
+    if len({alpha.shape for _, alpha in pairs}) != 1:
+        raise AssetError(f"{folder / 'images'} holds no images of one size", repair)
+    labels = load_tensors(folder / "labels.safetensors", repair)
+    shapes = {"box": (4,), "theta": (23, 3), "view": (3,), "truth": (len(JOINT_SETS[joint_set]), 3), "error": ()}
+    for name, shape in shapes.items():
+        if name not in labels or labels[name].shape != (count, *shape):
+            raise AssetError(f"{folder / 'labels.safetensors'} holds no '{name}' of shape {(count, *shape)}", repair)
+    return Samples(
+        image=torch.stack([image for image, _ in pairs]),
+        alpha=torch.stack([alpha for _, alpha in pairs]),
+        **{name: labels[name] for name in shapes},
+    )
 
 
 def _straight(image: Tensor, alpha: Tensor) -> np.ndarray:

@@ -77,7 +77,7 @@ def shots(
     poses = _poses(split, motion)
     poses = poses[torch.randperm(len(poses), generator=rng)[:samples]]
     root, theta = poses[:, 0], poses[:, 1:]
-    view = relative(_views(len(poses), split, rng), root)
+    view = relative(_views(len(poses), split, rng).to(root), root)
     backdrop = photos.backgrounds("test")
     drawn = []
     subjects = len(split.subjects)
@@ -93,14 +93,19 @@ def shots(
 
 
 def _poses(split: Split, motion: Motion) -> Tensor:
-    """-> (N,24,3) axis-angle, root first."""
+    """-> (N,24,3) axis-angle, root first. Raises UsageError where a motion has none."""
     if split.poses == "acrobatic":
         clips = [c for part in ("validation", "test") for c in motion.clips(part) if c.name in ACROBATIC]
     else:
         clips = motion.clips("test")
-    poses = torch.cat([c.poses for c in clips]).float()
+    poses = torch.cat([c.poses.float() for c in clips]) if clips else torch.empty(0, 24, 3)
     if split.poses == "upright":
         poses = poses[rotvec_to_rotmat(poses[:, 0])[:, 1, 1] > UPRIGHT]
+    if not len(poses):
+        raise UsageError(
+            f"split '{split.name}' of the open benchmark finds no poses in this motion",
+            f"leave '{split.name}' out of evaluate.splits, or use --set motion=starter",
+        )
     return poses
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from posegen.errors import AssetError
@@ -38,12 +39,18 @@ def read_folder(folder: Path) -> Tensor:
     return torch.stack([_read(path) for path in paths])
 
 
-def _read(path: Path) -> Tensor:
+def read_picture(path: Path, mode: str, repair: str) -> Image.Image:
+    """A picture file, upright as its EXIF data say, in Pillow's ``mode``. Raises AssetError if it is damaged."""
     try:
         with Image.open(path) as file:
-            picture = file.convert("RGB")
-    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
-        raise AssetError(f"{path} cannot be read: {error}", "remove it or save it again") from error
+            return ImageOps.exif_transpose(file).convert(mode)
+    except (OSError, ValueError, SyntaxError, ArithmeticError, struct.error, Image.DecompressionBombError) as error:
+        # Pillow's readers of damaged files raise any of these
+        raise AssetError(f"{path} cannot be read: {error}", repair) from error
+
+
+def _read(path: Path) -> Tensor:
+    picture = read_picture(path, "RGB", "remove it or save it again")
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
     square = picture.crop((left, top, left + side, top + side)).resize((SIZE, SIZE), Image.Resampling.LANCZOS)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from posegen.body.joints import JOINT_SETS
+from posegen.errors import UsageError
 from posegen.types import Clip
 
 # theta's joints (SMPL's order without the root) that one frame may lend to another
@@ -28,10 +29,12 @@ class RealPoses:
     """Poses theta of motion clips, enlarged by mirror images and by recombining legs and arms of two frames.
 
     A few clips hold a few hundred distinct poses; arms and legs move independently enough that a mixture of two
-    human poses is nearly always a human pose.
+    human poses is nearly always a human pose. Raises UsageError without a clip.
     """
 
     def __init__(self, clips: Sequence[Clip], *, recombine: float = 0.5, device: str = "cpu") -> None:
+        if not clips:
+            raise UsageError("this motion has no clip in its split 'train'", "choose another with --set motion=NAME")
         self.poses = torch.cat([clip.poses for clip in clips])[:, 1:].float().to(device)
         self.recombine = recombine
 

@@ -22,11 +22,15 @@ def before_after(result: Mapping[str, Any]) -> Table:
     table.add_column("change of MPJPE [95 %]", justify="right")
     for name, split in result["splits"].items():
         cells = [f"{split[m]['before']['mean']:.1f} → {split[m]['after']['mean']:.1f}" for m in METRICS]
-        change = split["mpjpe"]["change_percent"]
-        colour = "green" if change["high"] < 0 else "red" if change["low"] > 0 else "default"
-        interval = f"[{colour}]{change['mean']:+.1f} %[/] [dim]\\[{change['low']:+.1f}, {change['high']:+.1f}][/]"
-        table.add_row(name, str(split["images"]), *cells, interval)
+        table.add_row(name, str(split["images"]), *cells, _change(split["mpjpe"]["change_percent"]))
     return table
+
+
+def _change(change: Mapping[str, float] | None) -> str:
+    if change is None:
+        return "-"
+    colour = "green" if change["high"] < 0 else "red" if change["low"] > 0 else "default"
+    return f"[{colour}]{change['mean']:+.1f} %[/] [dim]\\[{change['low']:+.1f}, {change['high']:+.1f}][/]"
 
 
 def figures(title: str, splits: Mapping[str, Any], caption: str) -> Table:
