@@ -1,4 +1,4 @@
-"""A third party's estimator: a project in a folder, installed by pip into a new environment, used by its name."""
+"""The estimator that docs/plugins.md builds: installed by pip into a new environment, and used by its name."""
 
 from __future__ import annotations
 
@@ -11,61 +11,9 @@ import venv
 from pathlib import Path
 
 import pytest
+from documents import ROOT, files
 
-PROJECT = {
-    "pyproject.toml": """
-[build-system]
-requires = ["hatchling"]
-build-backend = "hatchling.build"
-
-[project]
-name = "posegen-tiny"
-version = "0.3"
-dependencies = ["posegen"]
-
-[project.entry-points.posegen]
-tiny = "posegen_tiny"
-""",
-    "posegen_tiny/__init__.py": '''
-"""A tiny estimator. Importing this imports no torch."""
-import posegen
-
-
-@posegen.hookimpl
-def posegen_components():
-    yield posegen.Component(
-        kind="estimator", name="tiny", target="posegen_tiny.estimator:Tiny", summary="one convolution", licence="MIT")
-''',
-    "posegen_tiny/estimator.py": '''
-import torch
-from torch import nn
-
-import posegen
-from posegen.geometry import resample, square
-from posegen.types import Estimate
-
-
-class Tiny:
-    class Options(posegen.Options):
-        width: int = 4
-        """Channels."""
-        lr: float = 1e-3
-        """Learning rate of fine-tuning."""
-
-    joint_set, input_size, differentiable = "smpl24", 32, True
-
-    def __init__(self, options, *, device="cpu"):
-        self.lr, self.frozen = options.lr, ()
-        self.module = nn.Sequential(
-            nn.Conv2d(3, options.width, 8, 8), nn.ReLU(), nn.Flatten(), nn.Linear(16 * options.width, 72)).to(device)
-
-    def crop(self, image, box):
-        return resample(image, *square(box, 1.2), self.input_size)
-
-    def predict(self, crop):
-        return Estimate(self.module(crop).unflatten(1, (24, 3)))
-''',
-}
+PROJECT = files(ROOT / "docs" / "plugins.md")
 
 
 @pytest.fixture(scope="module")
@@ -116,10 +64,21 @@ def test_this_environment_does_not_have_it(python):
 
 def test_its_options_are_shown(python):
     (row,) = json.loads(posegen(python, "plugins", "info", "tiny", "--json"))
-    assert [(o["name"], o["default"], o["help"]) for o in row["options"]] == [
-        ("width", 4, "Channels."),
-        ("lr", 1e-3, "Learning rate of fine-tuning."),
-    ]
+    assert [(o["name"], o["default"]) for o in row["options"]] == [("width", 8), ("lr", 1e-3), ("checkpoint", None)]
+    assert row["options"][1]["help"] == "Learning rate of fine-tuning."
+
+
+def test_it_conforms(python):
+    """Its own test is the conformance kit."""
+    done = subprocess.run(
+        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
+        cwd=python.parents[2] / "project",
+        capture_output=True,
+        text=True,
+        env=quiet(),
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def test_it_runs_by_name(python, tmp_path):
@@ -131,4 +90,7 @@ def test_it_runs_by_name(python, tmp_path):
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["estimator"] == "tiny"
     assert set(result["splits"]) == {"usd"}
-    assert (tmp_path / "out" / "estimator.safetensors").stat().st_size > 0
+
+    weights = tmp_path / "out" / "estimator.safetensors"
+    small = ["--set", "estimator.width=3", "--set", "evaluate.samples=2", "--set", "evaluate.splits=['ind']"]
+    assert "ind" in posegen(python, "evaluate", "--estimator", "tiny", "--checkpoint", str(weights), *small)
