@@ -29,13 +29,14 @@ class Appearance:
         return self.photograph(torch.addcmul(backdrop, render.alpha, backdrop, value=-1) + light * render.image, rng)
 
     def photograph(self, image: Tensor, rng: torch.Generator) -> Tensor:
-        """Random brightness, contrast, colour, blur and noise: (N,3,H,W) in [0,1] -> the same, differentiable."""
+        """Random brightness, contrast, colour, haze, blur and noise: (N,3,H,W) in [0,1] -> the same, differentiable."""
         s, n = self.settings, len(image)
         gain = self._around_one((n, 1, 1, 1), s.brightness, rng, image)
         gain = gain * self._around_one((n, 3, 1, 1), s.colour, rng, image)
         contrast = self._around_one((n, 1, 1, 1), s.contrast, rng, image)
+        clear = 1 - s.haze * _uniform((n, 1, 1, 1), rng, image)
         mean = image.mean((1, 2, 3), keepdim=True)
-        image = torch.addcmul(gain * mean * (1 - contrast), image, gain * contrast)
+        image = torch.addcmul(gain * mean * (1 - contrast) * clear + (1 - clear), image, gain * contrast * clear)
         if s.blur:
             image = _blur(image, s.blur * _uniform((n,), rng, image))
         if s.noise:

@@ -85,6 +85,8 @@ class AppearanceSettings(Options):
     contrast: NonNegativeFloat = 0.3
     colour: NonNegativeFloat = 0.15
     """Largest relative change of each colour channel."""
+    haze: Share = 0.4
+    """Largest share of a white veil over the picture, as against the light."""
     noise: NonNegativeFloat = 0.03
     """Largest standard deviation of pixel noise."""
     blur: NonNegativeFloat = 1.0

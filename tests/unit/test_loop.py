@@ -18,7 +18,7 @@ from posegen.settings import Settings
 from posegen.testing.blobs import BlobEstimator, BlobRenderer
 from posegen.types import Clip
 
-PLAIN = {"backgrounds": 1.0, "brightness": 0.0, "contrast": 0.0, "colour": 0.0, "noise": 0.0, "blur": 0.0}
+PLAIN = {"backgrounds": 1.0, "brightness": 0.0, "contrast": 0.0, "colour": 0.0, "haze": 0.0, "noise": 0.0, "blur": 0.0}
 
 
 def stream(seed: int = 0) -> torch.Generator:

@@ -1,0 +1,49 @@
+"""What every dataset of real or synthetic people gives: records, one for each person in each image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One person in one image. Everything but ``key`` may be missing in a dataset; None says so.
+
+    key: unique within the dataset, ``sequence/frame/person``.  image: the file.  box: (4,) x0,y0,x1,y1 pixels.
+    joints: (J,3) metres, camera axes (x right, y down, z forward), in the order of ``joint_set``.  visible: (J,) bool.
+    keypoints: (J,2) pixels.  pose: (24,3) axis-angle, root first, body to camera axes.  betas: (10,).
+    gender: ``male``, ``female`` or ``neutral``.  translation: (3,) metres, camera axes.  intrinsics: (3,3) pixels.
+    groups: what results are broken down by: ``sequence``, ``action``, ``subject``, ``occlusion``, ...
+    """
+
+    key: str
+    image: Path | None = None
+    box: Tensor | None = None
+    joints: Tensor | None = None
+    joint_set: str | None = None
+    visible: Tensor | None = None
+    keypoints: Tensor | None = None
+    pose: Tensor | None = None
+    betas: Tensor | None = None
+    gender: str | None = None
+    translation: Tensor | None = None
+    intrinsics: Tensor | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+
+class Dataset(Protocol):
+    """Lazy: constructing one reads an index at most, ``__getitem__`` reads one record's numbers, nobody reads images."""
+
+    name: str
+    split: str
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Record: ...
+
+    def __iter__(self) -> Iterator[Record]: ...
