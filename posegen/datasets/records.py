@@ -37,7 +37,7 @@ class Record:
 
 
 class Dataset(Protocol):
-    """Lazy: constructing one reads an index at most, ``__getitem__`` reads one record's numbers, nobody reads images."""
+    """Lazy: constructing one reads an index at most, ``__getitem__`` reads one record, and no images."""
 
     name: str
     split: str
