@@ -1,0 +1,156 @@
+"""The datasets by name: where each one's loader is, its splits, and the protocols that judge it.
+
+A loader is a ``posegen.datasets.records.Dataset`` that is built as ``Loader(root, split)``, with ``options`` where an
+entry has some. Its module is imported when the dataset is opened, not before.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from posegen import assets
+from posegen.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from posegen.datasets.records import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDataset:
+    """One dataset.
+
+    target: ``module:Class`` of its loader.  splits: the usual one for an evaluation first.  protocols: the default one
+    first, none where there is nothing to judge.  asset: the registered folder, empty for data without a fixed place.
+    options: keyword arguments of the loader beside root and split.
+    """
+
+    name: str
+    target: str
+    summary: str
+    splits: tuple[str, ...] = ("all",)
+    protocols: tuple[str, ...] = ()
+    asset: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+DATASETS: dict[str, KnownDataset] = {
+    d.name: d
+    for d in (
+        KnownDataset(
+            "3dpw",
+            "posegen.datasets.threedpw:ThreeDPW",
+            "3D Poses in the Wild",
+            ("test", "validation", "train"),
+            ("3dpw/spin", "3dpw/challenge", "3dpw/vibe", "limbs"),
+            "3dpw",
+        ),
+        KnownDataset(
+            "agora",
+            "posegen.datasets.agora:Agora",
+            "AGORA with its SMPL ground truth",
+            ("validation", "train"),
+            ("agora/official", "agora/crops", "limbs"),
+            "agora",
+        ),
+        KnownDataset(
+            "agora-smplx",
+            "posegen.datasets.agora:Agora",
+            "AGORA with its SMPL-X ground truth",
+            ("validation", "train"),
+            ("limbs",),
+            "agora",
+            {"model": "smplx"},
+        ),
+        KnownDataset(
+            "ski",
+            "posegen.datasets.skipose:SkiPose",
+            "SKI-Pose PTZ",
+            ("test", "train"),
+            ("ski/ptz", "limbs"),
+            "ski-pose",
+        ),
+        KnownDataset(
+            "3dhp",
+            "posegen.datasets.mpi_inf_3dhp:Mpi3DHP",
+            "MPI-INF-3DHP",
+            ("test", "train"),
+            ("3dhp/official", "3dhp/spin", "limbs"),
+            "mpi-inf-3dhp",
+        ),
+        KnownDataset(
+            "h36m",
+            "posegen.datasets.h36m:Human36M",
+            "Human3.6M, as VideoPose3D or SPIN prepare it",
+            ("test", "train"),
+            ("h36m/p1", "h36m/p2", "limbs"),
+            "h36m",
+        ),
+        KnownDataset(
+            "amass",
+            "posegen.datasets.amass:Amass",
+            "AMASS motion capture: poses without images",
+            ("all", "train", "validation", "test"),
+            asset="amass",
+        ),
+        KnownDataset(
+            "surreal",
+            "posegen.datasets.surreal:Surreal",
+            "SURREAL",
+            ("test", "validation", "train"),
+            ("limbs",),
+            "surreal",
+        ),
+        KnownDataset("bvh", "posegen.datasets.bvh:Bvh", "a folder of BVH motion files: poses without images"),
+        KnownDataset(
+            "npz",
+            "posegen.datasets.npz:Npz",
+            "an npz of SPIN, BEDLAM or 4D-Humans, images beside it",
+            protocols=("limbs",),
+        ),
+        KnownDataset(
+            "generated",
+            "posegen.datasets.generated_records:Generated",
+            "what posegen generate wrote",
+            protocols=("limbs",),
+        ),
+    )
+}
+
+
+def known(name: str) -> KnownDataset:
+    """The dataset of that name. Raises UsageError with the nearest name."""
+    if name not in DATASETS:
+        hint = nearest(name, tuple(DATASETS)) or f"choose among {', '.join(DATASETS)}"
+        raise UsageError(f"there is no dataset '{name}'", hint)
+    return DATASETS[name]
+
+
+def parse(text: str) -> tuple[str, Path | None]:
+    """``name`` or ``name:PATH``, as a user writes it -> name and path. Raises UsageError for an unknown name."""
+    name, _, path = text.partition(":")
+    return known(name).name, Path(path).expanduser() if path else None
+
+
+def open_dataset(name: str, split: str | None = None, root: Path | None = None) -> Dataset:
+    """One split of a dataset, lazily; the usual one without ``split``, from the registered folder without ``root``.
+
+    Raises UsageError for an unknown name or split, AssetError where nothing is registered or what is there cannot be
+    this dataset.
+    """
+    entry = known(name)
+    split = split or entry.splits[0]
+    if split not in entry.splits:
+        hint = nearest(split, entry.splits) or f"choose among {', '.join(entry.splits)}"
+        raise UsageError(f"dataset '{name}' has no split '{split}'", hint)
+    if root is None:
+        if not entry.asset:
+            raise UsageError(f"dataset '{name}' has no registered place", f"give it: {name}:PATH")
+        root = assets.find(entry.asset)
+    module, _, attribute = entry.target.partition(":")
+    loader = getattr(importlib.import_module(module), attribute)
+    dataset: Dataset = loader(root, split, **entry.options)
+    return dataset
