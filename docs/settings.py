@@ -1,0 +1,79 @@
+"""Writes the page of all settings from their docstrings: ``python docs/settings.py > docs/settings.md``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from posegen.assemble import options_class
+from posegen.config import COMPONENTS
+from posegen.registry import KnownComponent, registry
+from posegen.settings import Settings
+
+HEAD = """# Settings
+
+Written by `python docs/settings.py > docs/settings.md`; a test compares. How they are set:
+[configuration](configuration.md). Defaults are those of the code; `posegen run` starts from the recipe `quick`
+(`posegen recipes show quick`), and `posegen run --dry-run` shows what holds and why."""
+PLUGINS = Path(__file__).parents[1] / "plugins"
+BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
+
+
+def markdown() -> str:
+    """The whole page: a table for each section of a recipe, and one for each in-tree component that has options."""
+    schema = Settings.model_json_schema()
+    sections = {
+        name: schema["$defs"][field["$ref"].rpartition("/")[2]]
+        for name, field in schema["properties"].items()
+        if "$ref" in field and name not in COMPONENTS
+    }
+    top = {name: field for name, field in schema["properties"].items() if name not in sections}
+    lines = [HEAD, *_table("A run", {"properties": {k: v for k, v in top.items() if k not in COMPONENTS}})]
+    lines += ["", "## Components", "", f"`{'`, `'.join(COMPONENTS)}` choose one component each, by its name."]
+    for component in _in_tree():
+        options = options_class(component.kind, component.name).model_json_schema()
+        if component.kind in COMPONENTS and options["properties"]:
+            title = f"{component.kind} `{component.name}`"
+            lines += _table(title, options, prefix=f"{component.kind}.", level="###")
+    for name, section in sections.items():
+        lines += _table(name, section, prefix=f"{name}.")
+    return "\n".join(lines) + "\n"
+
+
+def _in_tree() -> list[KnownComponent]:
+    """A third party's plugins do not belong on this page, installed or not."""
+    return [component for component in registry().components if (PLUGINS / component.distribution).is_dir()]
+
+
+def _table(title: str, schema: dict[str, Any], prefix: str = "", level: str = "##") -> Iterator[str]:
+    yield from ("", f"{level} {title}", "", "| setting | type | default | |", "|---|---|---|---|")
+    for name, field in schema["properties"].items():
+        text = " ".join(field.get("description", "").split()).replace("``", "`")
+        yield f"| `{prefix}{name}` | {_type(field)} | {_default(field['default'])} | {text} |"
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "anyOf" in field:
+        return " or ".join(_type(choice) for choice in field["anyOf"])
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    if field["type"] == "array":
+        return f"list of {_type(field.get('items') or field['prefixItems'][0])}"
+    names = {"integer": "integer", "number": "number", "boolean": "true or false", "null": "none"}
+    name = field.get("format") or names.get(field["type"], "text")
+    bounds = ", ".join(f"{sign} {field[key]:g}" for key, sign in BOUNDS.items() if key in field)
+    return f"{name} {bounds}".strip()
+
+
+def _default(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, list):
+        return ", ".join(map(_default, value))
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())
