@@ -90,10 +90,87 @@ _H36M17 = _joint_set(
     ),
 )  # fmt: skip
 
-JOINT_SETS: dict[str, JointSet] = {s.name: s for s in (_SMPL24, _BLAZEPOSE33, _COCO17, _LSP14, _H36M17)}
+# VideoPose3D's 17 of Human3.6M's 32 (Pavllo et al. 2019): RIGHT leg first.
+_VP3D17 = _joint_set(
+    "vp3d17",
+    """pelvis right_hip right_knee right_ankle left_hip left_knee left_ankle spine thorax jaw head_top
+    left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist""",
+    root=("pelvis",),
+    edges=_H36M17.edges,
+)
+
+# SKI-Pose PTZ (Spoerri 2016, Rhodin et al. 2018): VideoPose3D's order. Spine, neck and head are blends of other
+# markers, and head and head_top the same point.
+_SKI17 = _joint_set(
+    "ski17",
+    """pelvis right_hip right_knee right_ankle left_hip left_knee left_ankle spine neck head head_top
+    left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist""",
+    root=("pelvis",),
+    edges=_H36M17.edges,
+)
+
+# MPI-INF-3DHP (Mehta et al. 2017): 28 joints of the training set, 17 of the test set.
+_3DHP28 = _joint_set(
+    "3dhp28",
+    """spine3 spine4 spine2 spine pelvis neck head head_top left_clavicle left_shoulder left_elbow left_wrist left_hand
+    right_clavicle right_shoulder right_elbow right_wrist right_hand left_hip left_knee left_ankle left_foot left_toe
+    right_hip right_knee right_ankle right_foot right_toe""",
+    root=("pelvis",),
+    edges=(
+        (4, 3), (3, 2), (2, 0), (0, 1), (1, 5), (5, 6), (6, 7), (5, 8), (8, 9), (9, 10), (10, 11), (11, 12), (5, 13),
+        (13, 14), (14, 15), (15, 16), (16, 17), (4, 18), (18, 19), (19, 20), (20, 21), (21, 22), (4, 23), (23, 24),
+        (24, 25), (25, 26), (26, 27),
+    ),
+)  # fmt: skip
+_3DHP17 = _joint_set(
+    "3dhp17",
+    """head_top neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee
+    right_ankle left_hip left_knee left_ankle pelvis spine head""",
+    root=("pelvis",),
+    edges=(
+        (0, 16), (16, 1), (1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, 7), (1, 15), (15, 14), (14, 8), (8, 9), (9, 10),
+        (14, 11), (11, 12), (12, 13),
+    ),
+)  # fmt: skip
+
+# SPIN's 24 ground truth joints (Kolotouros et al. 2019): LSP's 14, then MPII's, Human3.6M's and the face.
+_SPIN24 = _joint_set(
+    "spin24",
+    """right_ankle right_knee right_hip left_hip left_knee left_ankle right_wrist right_elbow right_shoulder
+    left_shoulder left_elbow left_wrist neck head_top pelvis thorax spine jaw head nose left_eye right_eye left_ear
+    right_ear""",
+    root=("pelvis",),
+    edges=(
+        (0, 1), (1, 2), (2, 14), (3, 14), (3, 4), (4, 5), (6, 7), (7, 8), (8, 12), (9, 12), (9, 10), (10, 11),
+        (12, 15), (15, 16), (16, 14), (12, 17), (17, 18), (18, 13), (17, 19), (19, 20), (20, 22), (19, 21), (21, 23),
+    ),
+)  # fmt: skip
+
+# SMPL-X's body (Pavlakos et al. 2019): SMPL's skeleton without its two hand joints.
+_SMPLX22 = _joint_set(
+    "smplx22",
+    " ".join(_SMPL24.joints[:22]),
+    root=("pelvis",),
+    edges=tuple(edge for edge in _SMPL24.edges if max(edge) < 22),
+)
+
+JOINT_SETS: dict[str, JointSet] = {
+    s.name: s
+    for s in (
+        _SMPL24, _BLAZEPOSE33, _COCO17, _LSP14, _H36M17, _VP3D17, _SKI17, _3DHP28, _3DHP17, _SPIN24, _SMPLX22,
+    )
+}  # fmt: skip
 
 H36M_TO_LSP14 = (6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10)
 """Rows of ``h36m17`` that SPIN, and who follows it, evaluate as the 14 joints (SPIN's H36M_TO_J14)."""
+
+FROM_H36M: dict[str, tuple[int, ...]] = {
+    "lsp14": H36M_TO_LSP14,
+    "vp3d17": (0, 4, 5, 6, 1, 2, 3, *range(7, 17)),
+    "ski17": (0, 4, 5, 6, 1, 2, 3, *range(7, 17)),
+    "3dhp17": (10, 8, 14, 15, 16, 11, 12, 13, 4, 5, 6, 1, 2, 3, 0, 7, 9),
+}
+"""Joint sets that published evaluations take from rows of ``h36m17``, though the definitions differ a little."""
 
 SOURCES: dict[str, dict[str, tuple[str, ...]]] = {
     "blazepose33": {

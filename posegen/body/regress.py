@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posegen.body.joints import H36M_TO_LSP14, JOINT_SETS, SOURCES
+from posegen.body.joints import FROM_H36M, JOINT_SETS, SOURCES
 from posegen.errors import AssetError, UsageError, nearest
 
 Matrix = NDArray[np.float64]
@@ -19,7 +19,7 @@ class Regressors:
     """The joint sets that a body of V vertices can give.
 
     landmarks: name -> vertices whose mean it is.  matrices: joint set -> (J,V), rows in that set's order; they come
-    before landmarks, and ``lsp14`` may come from the rows of ``h36m17``.
+    before landmarks, and the sets of ``FROM_H36M`` may come from the rows of ``h36m17``.
     Raises UsageError for a matrix of an unknown joint set or of another mesh, AssetError for such a landmark.
     """
 
@@ -37,7 +37,8 @@ class Regressors:
                 raise UsageError(f"The regressor of '{name}' has shape {matrix.shape}; this body needs {shape}.")
             self.matrices[name] = matrix
         if "h36m17" in self.matrices:
-            self.matrices.setdefault("lsp14", self.matrices["h36m17"][list(H36M_TO_LSP14)])
+            for name, rows in FROM_H36M.items():
+                self.matrices.setdefault(name, self.matrices["h36m17"][list(rows)])
 
     def gives(self, name: str) -> bool:
         """Whether the joint set ``name`` (a known one) can be taken."""

@@ -1,6 +1,6 @@
 import pytest
 
-from posegen.body.joints import H36M_TO_LSP14, JOINT_SETS, LIMBS, PARENTS
+from posegen.body.joints import FROM_H36M, H36M_TO_LSP14, JOINT_SETS, LIMBS, PARENTS
 
 SETS = list(JOINT_SETS.values())
 by_name = pytest.mark.parametrize("joints", SETS, ids=lambda s: s.name)
@@ -8,8 +8,7 @@ by_name = pytest.mark.parametrize("joints", SETS, ids=lambda s: s.name)
 
 @by_name
 def test_names_and_count(joints):
-    count = {"smpl24": 24, "blazepose33": 33, "coco17": 17, "lsp14": 14, "h36m17": 17}
-    assert len(joints) == len(joints.joints) == len(set(joints.joints)) == count[joints.name]
+    assert len(joints) == len(joints.joints) == len(set(joints.joints)) == int(joints.name[-2:])
 
 
 @by_name
@@ -22,7 +21,7 @@ def test_limbs_are_the_same_twelve_in_the_same_order(joints):
 @by_name
 def test_root_is_the_pelvis_or_both_hips(joints):
     names = tuple(joints.joints[i] for i in joints.root)
-    assert names == (("pelvis",) if joints.name in ("smpl24", "h36m17") else ("left_hip", "right_hip"))
+    assert names == (("pelvis",) if "pelvis" in joints.joints else ("left_hip", "right_hip"))
 
 
 @by_name
@@ -54,12 +53,33 @@ def test_published_tables():
         "coco17": {0: "nose", 1: "left_eye", 5: "left_shoulder", 12: "right_hip", 16: "right_ankle"},
         "h36m17": {0: "pelvis", 1: "left_hip", 4: "right_hip", 10: "head_top", 11: "left_shoulder"},
         "lsp14": {0: "right_ankle", 5: "left_ankle", 6: "right_wrist", 12: "neck", 13: "head_top"},
+        "vp3d17": {0: "pelvis", 1: "right_hip", 4: "left_hip", 10: "head_top", 11: "left_shoulder"},
+        "ski17": {0: "pelvis", 1: "right_hip", 4: "left_hip", 9: "head", 11: "left_shoulder"},
+        "3dhp28": {4: "pelvis", 5: "neck", 9: "left_shoulder", 18: "left_hip", 23: "right_hip", 27: "right_toe"},
+        "3dhp17": {0: "head_top", 2: "right_shoulder", 11: "left_hip", 14: "pelvis", 16: "head"},
+        "spin24": {0: "right_ankle", 13: "head_top", 14: "pelvis", 18: "head", 19: "nose", 23: "right_ear"},
+        "smplx22": {0: "pelvis", 1: "left_hip", 21: "right_wrist"},
     }
     for name, places in known.items():
         assert {i: JOINT_SETS[name].joints[i] for i in places} == places
 
 
-def test_rows_of_h36m_that_are_lsp_joints():
-    h36m, lsp = JOINT_SETS["h36m17"].joints, JOINT_SETS["lsp14"].joints
-    for row, name in zip(H36M_TO_LSP14, lsp, strict=True):
-        assert h36m[row] == ("thorax" if name == "neck" else name)
+OTHER_NAMES = {"neck": {"thorax"}, "head": {"jaw"}}
+
+
+@pytest.mark.parametrize("name", FROM_H36M)
+def test_rows_of_h36m_that_are_joints_of_another_set(name):
+    h36m, other = JOINT_SETS["h36m17"].joints, JOINT_SETS[name].joints
+    for row, joint in zip(FROM_H36M[name], other, strict=True):
+        assert h36m[row] in {joint, *OTHER_NAMES.get(joint, ())}
+
+
+def test_the_two_orders_of_h36m_differ_in_the_leg_that_comes_first():
+    left, right = JOINT_SETS["h36m17"].joints, JOINT_SETS["vp3d17"].joints
+    assert (left[1], right[1]) == ("left_hip", "right_hip")
+    assert [left[i] for i in (0, 4, 5, 6, 1, 2, 3, *range(7, 17))] == list(right)
+
+
+def test_lsp_is_the_start_of_spins_24():
+    assert JOINT_SETS["spin24"].joints[:14] == JOINT_SETS["lsp14"].joints
+    assert FROM_H36M["lsp14"] == H36M_TO_LSP14

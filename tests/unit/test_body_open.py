@@ -8,7 +8,7 @@ from posegen.body import JOINT_SETS
 
 BODY = OpenBody(OpenBody.Options(), device="cpu").body()
 REST = torch.zeros(1, 23, 3)
-SETS = ("smpl24", "blazepose33", "coco17", "lsp14")
+SETS = ("smpl24", "blazepose33", "coco17", "lsp14", "smplx22")
 
 
 def named(joint_set: str, pose=REST, view=None) -> dict[str, torch.Tensor]:
