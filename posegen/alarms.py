@@ -13,27 +13,32 @@ if TYPE_CHECKING:
 
 DIVERSITY = 0.01
 """Radians: a generator whose poses differ less than this over a batch has collapsed."""
+WILD = 10.0
+"""Radians: turns that differ more than this are no longer poses."""
 SPREAD = 1e-4
 """Scores that differ less than this over real and generated poses: the discriminator is dead."""
 
 KEPT = "the last good checkpoint is kept"
-SLOWER = f"{KEPT}: lower generator.lr or finetune.lr, then start again"
+SLOWER = f"{KEPT}: lower generator.lr, generator.discriminator_lr or finetune.lr, then start again"
 PARTS = f"{KEPT}: check the estimator and the renderer with posegen.testing"
 
 
 def check(phase: str, iteration: int, values: Mapping[str, float]) -> None:
-    """Raise PosegenError if a value is not finite, the poses have collapsed or the discriminator is dead."""
+    """Raise PosegenError if a value is not finite, the poses have collapsed or scattered, or the discriminator is dead."""
     where = f"{phase}, iteration {iteration}"
     for name, value in values.items():
         if not math.isfinite(value):
-            if math.isfinite(values.get("adversarial", math.nan)):  # the poses are sound, what is seen of them is not
-                raise PosegenError(f"{where}: the estimator's error is {value}, on sound poses", PARTS)
+            error = values.get("error", 0.0)
+            if not math.isfinite(error) and math.isfinite(values["adversarial"]):
+                raise PosegenError(f"{where}: the estimator's error is {error}, on sound poses", PARTS)
             raise PosegenError(f"{where}: {name} is {value}; training diverged", SLOWER)
     if values.get("diversity", math.inf) < DIVERSITY:
         raise PosegenError(
             f"{where}: all generated poses are nearly the same (spread {values['diversity']:.4f} rad)",
             f"{KEPT}: lower feedback.w2 or generator.lr, or lengthen loop.warmup",
         )
+    if values.get("diversity", 0.0) > WILD:
+        raise PosegenError(f"{where}: the generated poses spread over {values['diversity']:.0f} rad", SLOWER)
     if values.get("spread", math.inf) < SPREAD:
         raise PosegenError(
             f"{where}: the discriminator gives every pose the same score", f"{KEPT}: lower generator.discriminator_lr"

@@ -62,7 +62,7 @@ def finetune(
     """The second stage alone: fine-tune on a dataset that ``generate`` wrote; -> the file of the new weights."""
     with _opened(settings, out, resume, console) as stages:
         samples = generated.load(dataset, joint_set=stages.estimator.joint_set)
-        tuning = stages.tuning(len(samples))
+        tuning = stages.tuning(len(samples), stages.people())
         stages.finetune(tuning, 0, samples)
         stages.finish(tuning)
         stages.say(f"the weights are in {stages.directory.estimator}")
@@ -91,12 +91,13 @@ def _opened(
                 f"{out} was started with other settings", f"posegen run --resume --out {out}  takes its own"
             )
         parts = assemble(settings, finetunes=finetunes)
+        stages = Run(parts, settings, directory, Track(directory.metrics, console))
         if not resume:
             checkpoint.write_text(directory.settings, text)
         if not directory.environment.is_file():
             checkpoint.write_text(directory.environment, json.dumps(environment(), indent=1) + "\n")
         with torch.random.fork_rng():
-            yield Run(parts, settings, directory, Track(directory.metrics, console))
+            yield stages
 
 
 @dataclass
@@ -109,6 +110,7 @@ class Run:
     track: Track
 
     def __post_init__(self) -> None:
+        open.check(self.settings.evaluate.splits)
         self.estimator = self.parts.estimator
         self.joint_set = self.parts.renderer.body.joint_set(self.estimator.joint_set)
         self.real_poses = RealPoses(self.parts.motion.clips("train"), device=self.settings.device)
@@ -119,19 +121,19 @@ class Run:
     def complete(self) -> dict[str, Any]:
         """Every stage that is not done yet; -> the result."""
         if self.directory.result.is_file():
-            return dict(self.directory.once("result.json", dict))
-        splits = self.shots()
+            return self.directory.once("result.json", dict)
+        people, splits = self.people(), self.shots()
         before = self.directory.once("before.json", lambda: self.figures(splits, "measure before"))
         if not belong(before, splits):
             raise AssetError(f"{self.directory.path / 'before.json'} is of other images", "delete it and use --resume")
-        method, tuning = self.method(), self.tuning(self.settings.loop.samples)
+        method, tuning = self.method(), self.tuning(self.settings.loop.samples, people)
         pool: list[Samples] = []
         for round_ in range(self.settings.loop.rounds):
             pool.append(self.generate(method, round_))
             self.finetune(tuning, round_, generated.concatenate(pool))
         self.finish(tuning)
         after = self.figures(splits, "measure after")
-        return dict(self.directory.once("result.json", lambda: self.result(before, after)))
+        return self.directory.once("result.json", lambda: self.result(before, after))
 
     def shots(self) -> list[open.Shots]:
         """The splits of the open benchmark."""
@@ -227,11 +229,17 @@ class Run:
             generated.save(samples, folder, joint_set=joint_set)
         return samples
 
-    def tuning(self, samples: int) -> Finetuning:
+    def people(self) -> Tensor | None:
+        """Photographs to retain, if any. Raises AssetError for a folder that cannot be used."""
+        retain = self.settings.retain
+        if not retain.photos:
+            return None
+        return self.parts.photos.people("train") if retain.folder is None else read_folder(retain.folder)
+
+    def tuning(self, samples: int, people: Tensor | None) -> Finetuning:
         """Fine-tuning where the run left it. Its anchors come from the original estimator, so they come first."""
         retain, photos, replay = self.settings.retain, None, None
-        if retain.photos:
-            people = self.parts.photos.people("train") if retain.folder is None else read_folder(retain.folder)
+        if people is not None:
             photos = anchors(people, self.estimator, self.stream("anchors"))
         if retain.replay:
             count = max(1, round(retain.replay * samples))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -60,18 +60,27 @@ class Shots:
     joint_set: str
 
 
+def check(names: Iterable[str]) -> None:
+    """Raise UsageError for a split that the open benchmark does not have."""
+    for name in names:
+        if name not in NAMES:
+            raise UsageError(
+                f"no split '{name}' in the open benchmark", nearest(name, NAMES) or f"choose among {', '.join(NAMES)}"
+            )
+
+
 def shots(
     name: str, joint_set: str, *, motion: Motion, photos: Photos, mesh: Callable[[str], Renderer], samples: int
 ) -> Shots:
-    """One split for an estimator with this joint set; ``mesh`` gives the mesh renderer of a subject."""
+    """One split for an estimator with this joint set; ``mesh`` gives the mesh renderer of a subject.
+
+    Raises UsageError for an unknown split.
+    """
+    check([name])
     if name == "real":
         image = photos.people("test")
         teacher, joints = photos.people_joints("test")
         return Shots(name, to_bytes(image), photo_box(image), joints, teacher)
-    if name not in SPLITS:
-        raise UsageError(
-            f"no split '{name}' in the open benchmark", nearest(name, NAMES) or f"choose among {', '.join(NAMES)}"
-        )
     split = SPLITS[name]
     rng = torch.Generator().manual_seed(zlib.crc32(f"open/{name}".encode()))
     poses = _poses(split, motion)

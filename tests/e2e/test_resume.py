@@ -1,0 +1,127 @@
+"""Whenever a run is stopped, --resume ends with the bits of a run that was not."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from posegen.run import run
+
+from .tiny import arguments, ctrl_c, figures, files, same, settings
+
+CHANGES: dict[str, Any] = {"loop__rounds": 2, "evaluate__splits": ["ind", "usd"]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frequent_checkpoints():
+    """Every second iteration, so that a resumed run starts amid a phase."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("posegen.run.SAVE_EVERY", 2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that nobody stops."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    run(settings(**CHANGES), out)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("phase", "iteration"),
+    [
+        ("draw the benchmark", 1),
+        ("measure before", 1),
+        ("draw replay", 1),
+        ("warm-up", 3),
+        ("warm-up", 5),
+        ("feedback 0", 9),
+        ("feedback 0", 11),
+        ("draw round-0", 1),
+        ("fine-tune 0", 2),
+        ("fine-tune 0", 3),
+        ("feedback 1", 15),
+        ("draw round-1", 1),
+        ("fine-tune 1", 1),
+        ("fine-tune 1", 7),
+        ("measure after", 1),
+    ],
+)
+def test_ctrl_c(tmp_path: Path, whole: Path, phase: str, iteration: int) -> None:
+    out = tmp_path / "out"
+    with ctrl_c(phase, iteration):
+        run(settings(**CHANGES), out)
+    assert not (out / "result.json").exists()
+    result = run(settings(**CHANGES), out, resume=True)
+    same(out, whole)
+    assert {k: v for k, v in result.items() if k != "seconds"} == figures(whole)
+
+
+def test_ctrl_c_again_and_again(tmp_path: Path, whole: Path) -> None:
+    out, resume = tmp_path / "out", False
+    for phase, iteration in (("warm-up", 3), ("feedback 0", 7), ("fine-tune 0", 4), ("draw round-1", 1)):
+        with ctrl_c(phase, iteration):
+            run(settings(**CHANGES), out, resume=resume)
+        resume = True
+    run(settings(**CHANGES), out, resume=True)
+    same(out, whole)
+
+
+def test_a_finished_run_only_reports(tmp_path: Path, whole: Path, command) -> None:
+    before = {path: (whole / path).stat().st_mtime_ns for path in files(whole)}
+    ended = command("run", "--resume", "--out", str(whole))
+    assert ended.returncode == 0, ended.stderr
+    assert "tiny before and after" in ended.stdout
+    assert "measure" not in ended.stdout and "draw" not in ended.stdout
+    assert {path: (whole / path).stat().st_mtime_ns for path in files(whole)} == before
+
+
+SLOW: dict[str, Any] = {"feedback__every": 1, "feedback__samples": 4, "loop__iterations": 80}
+"""Long enough that a signal meets the run while it works."""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    run(settings(**SLOW), out)
+    return out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_a_process_that_is_stopped(tmp_path: Path, undisturbed: Path, command, number: int, code: int) -> None:
+    """The same with a real process and a real signal, wherever it meets the run."""
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "posegen", *arguments("run", out, **SLOW)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 90
+    while not _has(out / "metrics.jsonl", "feedback 0") and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert not (out / "result.json").exists()
+    if number == signal.SIGINT:
+        (advice,) = re.findall(r"error: interrupted\nhint: go on with: posegen (.*)\n$", err)
+        ended = command(*advice.split())
+        assert ended.returncode == 0, ended.stderr
+    else:
+        run(settings(**SLOW), out, resume=True)
+    same(out, undisturbed)
+
+
+def _has(path: Path, text: str) -> bool:
+    return path.is_file() and text in path.read_text("utf-8")

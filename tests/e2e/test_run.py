@@ -1,0 +1,172 @@
+"""``posegen run`` from end to end: what it leaves behind, and that one seed gives one result."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from posegen import assemble, config
+from posegen.datasets import generated
+from posegen.evaluate import METRICS
+from posegen.run import evaluate, finetune, generate, run
+from posegen.settings import Selection
+
+from .tiny import TINY, arguments, figures, files, metrics, same, settings
+
+BLAZEPOSE = {"estimator": "blazepose", "finetune__d": 0.2, "finetune__batch": 2, "finetune__epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with everything: photographs, replay, two rounds."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    run(settings(loop__rounds=2, retain__photos=1, evaluate__splits=["ind", "usd", "real"]), out)
+    return out
+
+
+class TestDirectory:
+    def test_holds_what_its_documentation_lists(self, whole: Path) -> None:
+        top = {p.name for p in whole.iterdir()}
+        assert top == {
+            *("run.toml", "env.json", "metrics.jsonl", "before.json", "result.json", "estimator.safetensors"),
+            *("checkpoints", "dataset", ".lock"),
+        }
+        assert {p.name for p in (whole / "checkpoints").iterdir()} == {
+            "generator.safetensors",
+            "finetuning.safetensors",
+        }
+        assert {p.name for p in (whole / "dataset").iterdir()} == {"round-0", "round-1", "replay"}
+
+    def test_run_toml_reproduces_the_settings(self, whole: Path) -> None:
+        again = assemble.complete(config.load([str(whole / "run.toml")]).settings)
+        assert again == settings(loop__rounds=2, retain__photos=1, evaluate__splits=["ind", "usd", "real"])
+
+    def test_env_names_versions_and_plugins(self, whole: Path) -> None:
+        text = (whole / "env.json").read_text()
+        assert torch.__version__ in text
+        assert "posegen-blobs" in text
+        json.loads(text)
+
+    def test_metrics_has_one_row_for_every_iteration(self, whole: Path) -> None:
+        rows = metrics(whole)
+        found: dict[str, list[int]] = {}
+        for row in rows:
+            found.setdefault(row["phase"], []).append(row["iteration"])
+        fresh = TINY["finetune.batch"] - round(TINY["finetune.batch"] * 0.3)
+        epochs = [2 * math.ceil(n * TINY["loop.samples"] / fresh) for n in (1, 2)]
+        assert found == {
+            "warm-up": list(range(1, 6)),
+            "feedback 0": list(range(6, 12)),
+            "fine-tune 0": list(range(1, epochs[0] + 1)),
+            "feedback 1": list(range(12, 18)),
+            "fine-tune 1": list(range(1, epochs[1] + 1)),
+        }
+        assert [r["iteration"] for r in rows if "error" in r] == [6, 8, 10, 12, 14, 16]
+        assert all(math.isfinite(v) for r in rows for v in r.values() if isinstance(v, float))
+        tuned = [r for r in rows if r["phase"].startswith("fine-tune")]
+        assert all(r["kept"] == 1 and r["photos"] > 0 for r in tuned)
+
+    def test_datasets_are_complete(self, whole: Path) -> None:
+        for name, count in (("round-0", 6), ("round-1", 6), ("replay", 2)):
+            samples = generated.load(whole / "dataset" / name, joint_set="smpl24")
+            assert len(samples) == count
+            assert samples.image.shape == (count, 3, 64, 64)
+            assert (samples.error > 0).all()
+
+    def test_the_weights_can_be_used(self, whole: Path) -> None:
+        """estimator.safetensors is the network that result.json measured."""
+        tensors = load_file(whole / "estimator.safetensors")
+        estimator = assemble.make("estimator", Selection(name="tiny"), torch.device("cpu"))
+        assert any((tensors[k] != v).any() for k, v in estimator.module.state_dict().items())
+        estimator.module.load_state_dict(tensors)
+
+
+class TestResult:
+    def test_is_complete(self, whole: Path) -> None:
+        result = figures(whole)
+        assert (result["seed"], result["estimator"], result["renderer"]) == (0, "tiny", "mesh")
+        assert {name: s["images"] for name, s in result["splits"].items()} == {"ind": 3, "usd": 3, "real": 52}
+        for split in result["splits"].values():
+            for metric in METRICS:
+                for row in (split[metric]["before"], split[metric]["after"], split[metric]["change_percent"]):
+                    assert row is None or row["low"] <= row["mean"] <= row["high"]
+            assert 0 <= split["pck"]["after"]["mean"] <= 100
+            assert split["pa_mpjpe"]["after"]["mean"] <= split["mpjpe"]["after"]["mean"]
+
+    def test_before_is_what_before_json_says(self, whole: Path) -> None:
+        before = json.loads((whole / "before.json").read_text())
+        for name, split in figures(whole)["splits"].items():
+            for metric in METRICS:
+                expected = sum(before[name][metric]) / len(before[name][metric])
+                assert split[metric]["before"]["mean"] == pytest.approx(expected, rel=1e-5)
+
+    def test_an_untrained_network_becomes_much_better(self, whole: Path) -> None:
+        """It says noise before; a few steps teach it roughly where a person's joints are."""
+        assert figures(whole)["splits"]["ind"]["mpjpe"]["change_percent"]["high"] < -5
+
+    def test_fine_tuning_with_no_share_in_the_average_changes_nothing(self, tmp_path: Path) -> None:
+        run(settings(retain__average=0), tmp_path / "out")
+        for metric in METRICS:
+            split = figures(tmp_path / "out")["splits"]["usd"][metric]
+            assert split["before"] == split["after"]
+
+
+class TestSeed:
+    def test_one_seed_gives_one_result_and_another_seed_another(self, tmp_path: Path) -> None:
+        for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+            torch.rand(7)  # whatever was drawn before must not matter
+            run(settings(seed=seed), tmp_path / name)
+        same(tmp_path / "a", tmp_path / "b")
+        a, c = files(tmp_path / "a"), files(tmp_path / "c")
+        assert a.keys() == c.keys()
+        assert not [name for name in a if a[name] == c[name] and not name.endswith("dataset.json")]
+
+    def test_a_run_leaves_torch_generator_alone(self, tmp_path: Path) -> None:
+        torch.manual_seed(3)
+        expected = torch.rand(4)
+        torch.manual_seed(3)
+        run(settings(), tmp_path / "out")
+        assert torch.equal(torch.rand(4), expected)
+
+
+class TestCommandLine:
+    def test_blazepose_gives_the_numbers_of_the_api(self, tmp_path: Path, command) -> None:
+        ended = command(*arguments("run", tmp_path / "cli", **BLAZEPOSE))
+        assert ended.returncode == 0, ended.stderr
+        assert "blazepose before and after" in ended.stdout
+        assert f"everything is in {tmp_path / 'cli'}" in ended.stdout
+        run(settings(**BLAZEPOSE), tmp_path / "api")
+        same(tmp_path / "cli", tmp_path / "api")
+        before = figures(tmp_path / "api")["splits"]["usd"]["mpjpe"]["before"]["mean"]
+        assert 50 < before < 800, "BlazePose sees people, and fails from most sides"
+
+        weights = tmp_path / "api" / "estimator.safetensors"
+        again = evaluate(settings(**BLAZEPOSE, estimator__checkpoint=str(weights)))
+        assert again["usd"]["mpjpe"] == figures(tmp_path / "api")["splits"]["usd"]["mpjpe"]["after"]
+
+
+class TestStages:
+    def test_generate_then_finetune_is_what_run_does(self, tmp_path: Path) -> None:
+        run(settings(), tmp_path / "run")
+        dataset = generate(settings(), tmp_path / "generated")
+        assert dataset == tmp_path / "generated" / "dataset" / "round-0"
+        weights = finetune(settings(), tmp_path / "tuned", dataset=dataset)
+        assert weights.read_bytes() == (tmp_path / "run" / "estimator.safetensors").read_bytes()
+        whole, alone = files(tmp_path / "run"), files(tmp_path / "generated")
+        assert alone == {name: whole[name] for name in alone} | {"metrics.jsonl": alone["metrics.jsonl"]}
+
+    def test_generate_can_become_a_whole_run(self, tmp_path: Path) -> None:
+        generate(settings(), tmp_path / "out")
+        run(settings(), tmp_path / "out", resume=True)
+        run(settings(), tmp_path / "at-once")
+        same(tmp_path / "out", tmp_path / "at-once")
+
+    def test_evaluate_measures_what_run_measures_before(self, tmp_path: Path) -> None:
+        run(settings(), tmp_path / "out")
+        measured = evaluate(settings())
+        assert measured["usd"]["mpjpe"] == figures(tmp_path / "out")["splits"]["usd"]["mpjpe"]["before"]
