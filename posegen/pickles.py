@@ -59,7 +59,7 @@ class _Reader(pickle._Unpickler):
     read: Callable[[int], bytes]
     append: Callable[[Any], None]
 
-    def __init__(self, data: bytes, path: Path, allow: Mapping[str, Build]) -> None:
+    def __init__(self, data: bytes, path: Path | str, allow: Mapping[str, Build]) -> None:
         super().__init__(io.BytesIO(data), encoding="latin1", fix_imports=False)
         self._path, self._allow = path, allow
         self._calls: dict[str, type[_Call]] = {}
@@ -96,13 +96,18 @@ def load_pickle(path: Path | str, allow: Mapping[str, Build]) -> Any:
         data = path.read_bytes()
     except OSError as error:
         raise AssetError(f"{path}: cannot be read ({error.strerror}).", "Check the path.") from error
+    return parse_pickle(data, path, allow)
+
+
+def parse_pickle(data: bytes, source: Path | str, allow: Mapping[str, Build]) -> Any:
+    """``load_pickle`` of bytes that came from ``source``, which errors name, such as ``archive.npz: key``."""
     try:
-        return _resolve(_Reader(data, path, allow).load(), allow, {})
+        return _resolve(_Reader(data, source, allow).load(), allow, {})
     except AssetError:
         raise
     except Exception as error:  # a damaged or hostile program can fail in any instruction, with any error
         cause = f"{type(error).__name__}: {error}".removesuffix(": ")
-        raise AssetError(f"{path}: truncated or damaged ({cause}).", "Download or copy the file again.") from error
+        raise AssetError(f"{source}: truncated or damaged ({cause}).", "Download or copy the file again.") from error
 
 
 def _builder(name: str, allow: Mapping[str, Build]) -> Build | None:
