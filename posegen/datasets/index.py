@@ -1,0 +1,44 @@
+"""Indexes of large datasets, kept between runs: what a scan of the files found, until a file changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from posegen.checkpoint import write_text
+from posegen.errors import PosegenError
+
+
+def cache_dir() -> Path:
+    """``$POSEGEN_CACHE_DIR``, or posegen's folder where this platform keeps what can be made anew."""
+    if given := os.environ.get("POSEGEN_CACHE_DIR"):
+        return Path(given)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "posegen" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "posegen"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "posegen"
+
+
+def indexed(name: str, files: Sequence[Path], scan: Callable[[], Any]) -> Any:
+    """What ``scan`` returns (JSON's types), or returned before for the same files of the same sizes and times.
+
+    name: of the kind of index; change it when ``scan`` changes. A cache that cannot be read or written only costs time.
+    """
+    states = [(str(file.absolute()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    stamp = json.dumps([name, states])
+    path = cache_dir() / "index" / f"{name}-{hashlib.sha256(stamp.encode()).hexdigest()[:24]}.json"
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["stamp"] == stamp:
+            return kept["found"]
+    found = scan()
+    with suppress(PosegenError):  # a full disk, or a home that is not ours
+        write_text(path, json.dumps({"stamp": stamp, "found": found}))
+    return found
