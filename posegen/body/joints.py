@@ -172,6 +172,28 @@ FROM_H36M: dict[str, tuple[int, ...]] = {
 }
 """Joint sets that published evaluations take from rows of ``h36m17``, though the definitions differ a little."""
 
+TO_H36M: dict[str, tuple[int, ...]] = {
+    "vp3d17": FROM_H36M["vp3d17"],
+    "spin24": (14, 3, 4, 5, 2, 1, 0, 16, 12, 17, 18, 9, 10, 11, 8, 7, 6),
+    "3dhp17": tuple(FROM_H36M["3dhp17"].index(row) for row in range(17)),
+}
+"""Rows of the sets in which Human3.6M and MPI-INF-3DHP are labelled that are joints of ``h36m17``. SPIN's files hold
+its thorax as the neck, and its head_top as the head."""
+
+
+def rows(source: str, target: str) -> tuple[int, ...] | None:
+    """Which joints of the set ``source`` stand, in published evaluations, for those of ``target``; None: it has not."""
+    names, wanted = JOINT_SETS[source].joints, JOINT_SETS[target].joints
+    if source == target:
+        return tuple(range(len(wanted)))
+    if (source == "h36m17" or source in TO_H36M) and (target == "h36m17" or target in FROM_H36M):
+        to, back = (table.get(name, tuple(range(17))) for table, name in ((TO_H36M, source), (FROM_H36M, target)))
+        return tuple(to[row] for row in back)
+    if set(wanted) <= set(names):
+        return tuple(names.index(joint) for joint in wanted)
+    return None
+
+
 SOURCES: dict[str, dict[str, tuple[str, ...]]] = {
     "blazepose33": {
         **{f"{side}_{finger}": (f"{side}_{finger}_knuckle",)

@@ -1,6 +1,6 @@
 import pytest
 
-from posegen.body.joints import FROM_H36M, H36M_TO_LSP14, JOINT_SETS, LIMBS, PARENTS
+from posegen.body.joints import FROM_H36M, H36M_TO_LSP14, JOINT_SETS, LIMBS, PARENTS, rows
 
 SETS = list(JOINT_SETS.values())
 by_name = pytest.mark.parametrize("joints", SETS, ids=lambda s: s.name)
@@ -83,3 +83,21 @@ def test_the_two_orders_of_h36m_differ_in_the_leg_that_comes_first():
 def test_lsp_is_the_start_of_spins_24():
     assert JOINT_SETS["spin24"].joints[:14] == JOINT_SETS["lsp14"].joints
     assert FROM_H36M["lsp14"] == H36M_TO_LSP14
+
+
+def test_rows_between_the_sets_that_published_evaluations_compare():
+    assert rows("vp3d17", "lsp14") == (3, 2, 1, 4, 5, 6, 16, 15, 14, 11, 12, 13, 8, 10)
+    assert rows("spin24", "lsp14") == (*range(13), 18)  # SPIN's J24_TO_J14: the head is row 18
+    test17 = rows("spin24", "3dhp17")
+    where = dict(zip((14, 11, 12, 13, 8, 9, 10, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4), rows("spin24", "h36m17"), strict=True))
+    assert test17 == tuple(where[i] for i in range(17))  # section 5.3 of the reference: test index -> SPIN's slot
+    assert rows("3dhp28", "3dhp17") == (7, 5, 14, 15, 16, 9, 10, 11, 23, 24, 25, 18, 19, 20, 4, 3, 6)
+    assert rows("smpl24", "smplx22") == tuple(range(22))
+    for name in JOINT_SETS:
+        assert rows(name, name) == tuple(range(len(JOINT_SETS[name])))
+
+
+def test_no_rows_where_a_set_lacks_a_joint():
+    assert rows("blazepose33", "h36m17") is None
+    assert rows("smpl24", "ski17") is None
+    assert rows("coco17", "smpl24") is None
