@@ -24,7 +24,7 @@ PARTS = f"{KEPT}: check the estimator and the renderer with posegen.testing"
 
 
 def check(phase: str, iteration: int, values: Mapping[str, float]) -> None:
-    """Raise PosegenError if a value is not finite, the poses have collapsed or scattered, or the discriminator is dead."""
+    """Raise PosegenError if a value is not finite, the poses collapsed or scattered, or the discriminator is dead."""
     where = f"{phase}, iteration {iteration}"
     for name, value in values.items():
         if not math.isfinite(value):

@@ -23,7 +23,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     _atomically(path, lambda part: save_file(whole, part, dict(metadata or {})))
 
 
-def load_tensors(path: Path, repair: str = "write or download it again") -> dict[str, Tensor]:
+def load_tensors(path: Path, repair: str) -> dict[str, Tensor]:
     """Read a safetensors file. Raises AssetError, with ``repair`` as its hint, when it is missing or damaged."""
     try:
         return load(path.read_bytes())  # not mapped into memory: a mapped file cannot be replaced on Windows
@@ -37,19 +37,17 @@ def write_text(path: Path, text: str) -> None:
     _atomically(path, lambda part: part.write_text(text, encoding="utf-8") and None)
 
 
-def load_module(module: nn.Module, tensors: Mapping[str, Tensor], source: Path) -> None:
+def load_module(module: nn.Module, tensors: Mapping[str, Tensor], source: Path, repair: str) -> None:
     """Load a whole state dict. Raises AssetError naming the first key or shape that differs."""
     expected = module.state_dict()
     for key in [*expected, *tensors]:
         if key not in tensors:
-            raise AssetError(f"{source} lacks '{key}'", "it was written for another network or variant")
+            raise AssetError(f"{source} lacks '{key}': it is of another network", repair)
         if key not in expected:
-            raise AssetError(
-                f"{source} holds '{key}', which this network has not", "it was written for another network"
-            )
+            raise AssetError(f"{source} holds '{key}', which this network has not", repair)
         if tensors[key].shape != expected[key].shape:
             shapes = f"{tuple(tensors[key].shape)}, not {tuple(expected[key].shape)}"
-            raise AssetError(f"{source}: '{key}' has shape {shapes}", "it was written for another variant")
+            raise AssetError(f"{source}: '{key}' has shape {shapes}", repair)
     module.load_state_dict(dict(tensors))
 
 
@@ -59,18 +57,17 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     return {f"{i}.{name}": torch.as_tensor(value) for i, entry in state.items() for name, value in entry.items()}
 
 
-def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], source: Path) -> None:
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], source: Path, repair: str) -> None:
     """Put back what ``optimizer_tensors`` gave. Raises AssetError for the state of other parameters."""
     shapes = [p.shape for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, _, name = key.partition(".")
-        fits = index.isdecimal() and int(index) < len(shapes) and value.shape in ((), shapes[int(index)])
-        if not fits:
-            raise AssetError(
-                f"{source}: the optimiser's '{key}' fits no parameter", "it was written for another network"
-            )
+        if not (index.isdecimal() and int(index) < len(shapes) and value.shape in ((), shapes[int(index)])):
+            raise AssetError(f"{source}: the optimiser's '{key}' fits no parameter", repair)
         state.setdefault(int(index), {})[name] = value
+    if len({frozenset(entry) for entry in state.values()}) > 1:
+        raise AssetError(f"{source} lacks a part of the optimiser's state", repair)
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 

@@ -46,10 +46,10 @@ def load_generator(path: Path, method: PoseGen) -> None:
     """Raises AssetError for a file that is damaged or of another configuration."""
     tensors = load_tensors(path, REPAIR)
     _require(path, tensors, "rng", "iteration")
-    load_module(method.generator, without_prefix("generator", tensors), path)
-    load_module(cast(nn.Module, method.discriminator), without_prefix("discriminator", tensors), path)
-    load_optimizer(method.adam_g, without_prefix("adam_g", tensors), path)
-    load_optimizer(method.adam_d, without_prefix("adam_d", tensors), path)
+    load_module(method.generator, without_prefix("generator", tensors), path, REPAIR)
+    load_module(cast(nn.Module, method.discriminator), without_prefix("discriminator", tensors), path, REPAIR)
+    load_optimizer(method.adam_g, without_prefix("adam_g", tensors), path, REPAIR)
+    load_optimizer(method.adam_d, without_prefix("adam_d", tensors), path, REPAIR)
     method.rng.set_state(tensors["rng"])
     method.iteration = int(tensors["iteration"])
     method.pool.poses = tensors["pool"].to(method.settings.device) if "pool" in tensors else None
@@ -70,8 +70,8 @@ def load_finetuning(path: Path, tuning: Finetuning) -> None:
     """Raises AssetError for a file that is damaged or of another network."""
     tensors = load_tensors(path, REPAIR)
     _require(path, tensors, "epochs")
-    load_module(tuning.module, without_prefix("module", tensors), path)
-    load_optimizer(tuning.adam, without_prefix("adam", tensors), path)
+    load_module(tuning.module, without_prefix("module", tensors), path, REPAIR)
+    load_optimizer(tuning.adam, without_prefix("adam", tensors), path, REPAIR)
     tuning.epochs = int(tensors["epochs"])
 
 

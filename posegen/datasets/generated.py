@@ -115,7 +115,7 @@ def load(folder: Path, *, joint_set: str) -> Samples:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AssetError(f"{about} does not describe a whole PoseGen dataset: {one_line(error)}", repair) from error
     if written != FORMAT:
-        raise AssetError(f"{about} is of format '{written}', this version reads '{FORMAT}'", "generate it again")
+        raise AssetError(f"{about} is of format '{written}', this version reads '{FORMAT}'", repair)
     if labelled != joint_set:
         raise UsageError(
             f"{folder} is labelled with joint set '{labelled}', the estimator has '{joint_set}'",
