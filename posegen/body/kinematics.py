@@ -24,12 +24,12 @@ _STEPS = [[_LEVELS[i].index(PARENTS[j]) for j in level] for i, level in enumerat
 
 
 def forward_kinematics(rotmats: Tensor, rest_joints: Tensor) -> Tensor:
-    """Local rotations (N,24,3,3), root first, and rest joints (24,3) in metres -> frames (N,24,4,4).
+    """Local rotations (N,24,3,3), root first, and rest joints (24,3) or (N,24,3) in metres -> frames (N,24,4,4).
 
     A frame maps its bone's axes to the world; ``frames[..., :3, 3]`` are the joints. The root stays at its rest place.
     """
-    offsets = rest_joints - F.pad(rest_joints[list(PARENTS[1:])], (0, 0, 1, 0))
-    local = torch.cat([rotmats, offsets[None, :, :, None].expand(len(rotmats), -1, -1, 1)], dim=-1)
+    offsets = rest_joints - F.pad(rest_joints[..., list(PARENTS[1:]), :], (0, 0, 1, 0))
+    local = torch.cat([rotmats, offsets[..., None].expand(len(rotmats), -1, -1, 1)], dim=-1)
     bottom = rotmats.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(len(rotmats), len(PARENTS), 1, 4)
     local = torch.cat([local, bottom], dim=-2)
     levels = [local[:, :1]]
