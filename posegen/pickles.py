@@ -59,8 +59,8 @@ class _Reader(pickle._Unpickler):
     read: Callable[[int], bytes]
     append: Callable[[Any], None]
 
-    def __init__(self, data: bytes, path: Path | str, allow: Mapping[str, Build]) -> None:
-        super().__init__(io.BytesIO(data), encoding="latin1", fix_imports=False)
+    def __init__(self, stream: io.BytesIO, path: Path | str, allow: Mapping[str, Build]) -> None:
+        super().__init__(stream, encoding="latin1", fix_imports=False)
         self._path, self._allow = path, allow
         self._calls: dict[str, type[_Call]] = {}
 
@@ -102,12 +102,30 @@ def load_pickle(path: Path | str, allow: Mapping[str, Build]) -> Any:
 def parse_pickle(data: bytes, source: Path | str, allow: Mapping[str, Build]) -> Any:
     """``load_pickle`` of bytes that came from ``source``, which errors name, such as ``archive.npz: key``."""
     try:
-        return _resolve(_Reader(data, source, allow).load(), allow, {})
+        return _resolve(_Reader(io.BytesIO(data), source, allow).load(), allow, {})
     except AssetError:
         raise
     except Exception as error:  # a damaged or hostile program can fail in any instruction, with any error
         cause = f"{type(error).__name__}: {error}".removesuffix(": ")
         raise AssetError(f"{source}: truncated or damaged ({cause}).", "Download or copy the file again.") from error
+
+
+class _Referring(_Reader):
+    """Gives a persistent id, with which a file points to data outside the pickle, as the plain value that it is."""
+
+    def persistent_load(self, pid: Any) -> Any:
+        return pid
+
+
+def parse_next(stream: io.BytesIO, allow: Mapping[str, Build]) -> Any:
+    """The next pickle of a stream of several, for a builder whose object holds pickles.
+
+    Raises ValueError where it asks for what is not in ``allow``, and whatever damage leads to.
+    """
+    try:
+        return _resolve(_Referring(stream, "inside", allow).load(), allow, {})
+    except AssetError as error:  # the caller knows the file's name
+        raise ValueError(error.message) from error
 
 
 def _builder(name: str, allow: Mapping[str, Build]) -> Build | None:
