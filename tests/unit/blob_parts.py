@@ -1,0 +1,95 @@
+"""The method and its fine-tuning on blobs: the smallest real parts, for the tests of what stands around them."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+from posegen_discriminators.parts import Parts
+from posegen_priors.priors import Normal
+from posegen_starter.body import OpenBody
+
+from posegen.appearance import Appearance
+from posegen.body import Body
+from posegen.datasets.generated import Samples, concatenate
+from posegen.datasets.poses import RealPoses
+from posegen.finetune import Anchors, Finetuning
+from posegen.generate import render_samples
+from posegen.loop import PoseGen
+from posegen.settings import AppearanceSettings, CameraSettings, FinetuneSettings, RetainSettings, Settings
+from posegen.testing.blobs import BlobEstimator, BlobRenderer
+from posegen.types import Clip
+
+PLAIN = AppearanceSettings(backgrounds=1.0, brightness=0, contrast=0, colour=0, noise=0, blur=0)
+"""An appearance without chance, if there is one background and it is its own mirror image."""
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@cache
+def body() -> Body:
+    return OpenBody(OpenBody.Options()).body()
+
+
+def appearance(settings: AppearanceSettings = PLAIN) -> Appearance:
+    return Appearance(settings, torch.full((1, 3, 24, 24), 0.5))
+
+
+def method(seed: int = 4, **sections: dict[str, Any]) -> PoseGen:
+    settings = {
+        "camera": {"size": 24},
+        "generator": {"width": 16},
+        "loop": {"warmup": 2, "batch": 8},
+        "feedback": {"every": 2, "samples": 4},
+        "appearance": PLAIN.model_dump(),
+    }
+    poses = 0.2 * torch.randn(40, 24, 3, generator=rng(1))
+    return PoseGen(
+        renderer=BlobRenderer(body()),
+        estimator=BlobEstimator(rng(2)),
+        prior=Normal(Normal.Options()),
+        discriminator=Parts(Parts.Options(width=16, out_width=16), generator=rng(seed + 1)),
+        real_poses=RealPoses([Clip("c", "train", poses, torch.zeros(40, 3), 30.0)]),
+        appearance=appearance(),
+        settings=Settings.model_validate(settings | sections),
+        rng=rng(seed),
+    )
+
+
+def samples(n: int, seed: int = 11, size: int = 24) -> Samples:
+    random = rng(seed)
+    theta, view = 0.2 * torch.randn(n, 23, 3, generator=random), torch.randn(n, 3, generator=random)
+    return concatenate(
+        render_samples(
+            theta,
+            view,
+            renderer=BlobRenderer(body()),
+            estimator=BlobEstimator(rng(2)),
+            appearance=appearance(),
+            camera=CameraSettings(size=size),
+            rng=random,
+        )
+    )
+
+
+def finetuning(
+    *,
+    estimator: BlobEstimator | None = None,
+    replay: Samples | None = None,
+    photos: Anchors | None = None,
+    retain: dict[str, Any] | None = None,
+    varied: AppearanceSettings = PLAIN,
+    **settings: Any,
+) -> Finetuning:
+    return Finetuning(
+        estimator or BlobEstimator(rng(2)),
+        body().joint_set("smpl24"),
+        replay=replay,
+        photos=photos,
+        appearance=appearance(varied),
+        settings=FinetuneSettings(**{"d": 10.0, "epochs": 2, "batch": 4} | settings),
+        retain=RetainSettings(**retain or {}),
+    )
