@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from posegen.datasets.checked import finite
 from posegen.datasets.npz_file import NpzFile
 from posegen.datasets.records import Record
 from posegen.errors import AssetError
@@ -59,8 +60,7 @@ class VideoPose3D:
         rotation, centre = self._cameras.extrinsics[subject][camera]
         intrinsics = self._cameras.intrinsics[camera]
         world = np.asarray(self._positions[subject, action][frame, list(KEPT)], dtype=np.float64)
-        if not np.isfinite(world).all():
-            raise AssetError(f"{self.path}: 'positions_3d' of {subject} {action}, frame {frame}, is no number", _REPAIR)
+        finite(world, f"{self.path}: 'positions_3d' of {subject} {action}, frame {frame},")
         joints = torch.from_numpy(((world - centre) @ rotation).astype(np.float32))
         name = self._cameras.names[camera]
         return Record(

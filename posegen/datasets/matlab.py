@@ -41,7 +41,7 @@ def read_hdf5(path: Path, wanted: Mapping[str, tuple[Shape, ...]]) -> dict[str, 
         raise
     except Exception as error:  # h5py raises nearly any error for damaged files, by where the damage is
         where = f"{path}: '{key}'" if key else str(path)
-        raise AssetError(f"{where} cannot be read as HDF5: {_said(error)}", REPAIR) from error
+        raise AssetError(f"{where} is damaged, or no HDF5 file: {_said(error)}", REPAIR) from error
     lengths = {key: len(array) for key, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise AssetError(f"{path}: the lengths of its arrays differ: {lengths}", REPAIR)
@@ -60,7 +60,7 @@ def read_v5(path: Path, *keys: str) -> dict[str, NDArray[Any]]:
         found = io.loadmat(path, variable_names=list(keys))
     except Exception as error:  # scipy raises nearly any error for damaged files, by where the damage is
         key = " or ".join(f"'{key}'" for key in keys)
-        raise AssetError(f"{path}: {key} cannot be read: {_said(error)}", REPAIR) from error
+        raise AssetError(f"{path}: {key} is damaged: {_said(error)}", REPAIR) from error
     for key in keys:
         if not isinstance(found.get(key), np.ndarray):
             raise AssetError(f"{path} has no '{key}'", REPAIR)

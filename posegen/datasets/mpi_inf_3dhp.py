@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from posegen.datasets.checked import finite
 from posegen.datasets.matlab import read_hdf5
 from posegen.datasets.mpi_inf_3dhp_train import (
     CHEST,
@@ -126,8 +127,7 @@ class _Test:
         self.points, self.joints = labels["annot2"][:, 0], labels[key][:, 0] / 1000
         self.activity = labels["activity_annotation"].reshape(-1)
         for name, values in (("annot2", self.points), (key, self.joints), ("activity_annotation", self.activity)):
-            if not np.isfinite(values[self.frames]).all():
-                raise AssetError(f"{self.path}: '{name}' has values that are no numbers", REPAIR)
+            finite(values[self.frames], f"{self.path}: '{name}' of a valid frame")
         if not np.isin(self.activity[self.frames], range(1, 8)).all():
             raise AssetError(f"{self.path}: 'activity_annotation' is not 1 to 7 in every valid frame", REPAIR)
         if len(self.frames):

@@ -27,6 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from posegen.datasets.checked import finite
 from posegen.datasets.npz_file import NpzFile
 from posegen.datasets.records import Record
 from posegen.errors import AssetError, UsageError
@@ -192,10 +193,7 @@ class Npz:
     def _row(self, key: str, i: int) -> Array | None:
         if key not in self._columns:
             return None
-        row = np.asarray(self._columns[key][i], dtype=np.float64)
-        if not np.isfinite(row).all():
-            raise self._error(key, f"has values that are no numbers in row {i}")
-        return row
+        return finite(np.asarray(self._columns[key][i], dtype=np.float64), f"{self.path}: '{key}' in row {i}")
 
     def _flag(self, key: str, i: int) -> bool:
         return bool(self._columns[key][i]) if key in self._columns else True
@@ -217,10 +215,11 @@ class Npz:
     def _box(self, i: int) -> Tensor:
         unit = 1 if self.layout == "4d-humans" else 200
         centre = np.asarray(self._centres[i], dtype=np.float64)
-        half = float(np.max(self._scales[i])) * unit / MARGIN / 2
-        if not (np.isfinite(centre).all() and np.isfinite(half)) or half <= 0:
-            raise self._error("scale", f"or 'center' of row {i} makes no box")
-        return _tensor(np.concatenate([centre - half, centre + half]))
+        half = float(np.max(np.asarray(self._scales[i], dtype=np.float64))) * unit / MARGIN / 2
+        box = finite(np.concatenate([centre - half, centre + half]), f"{self.path}: 'center' or 'scale' in row {i}")
+        if half <= 0:
+            raise self._error("scale", f"is not positive in row {i}")
+        return _tensor(box)
 
     def _check_scale(self) -> None:
         """The unit, by the middle of up to a thousand rows: nobody is 4,000 pixels tall, or 20."""

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from posegen.datasets.checked import finite, rotations
 from posegen.datasets.matlab import read_hdf5
 from posegen.datasets.records import Record
 from posegen.errors import AssetError, UsageError, nearest
@@ -62,8 +63,7 @@ class SkiPose:
             },
         )
         for key, values in labels.items():
-            if not np.isfinite(values).all():
-                raise self._error(f"'{key}' has values that are no numbers")
+            finite(values, f"{self._path}: '{key}'")
         self._numbers = {key: self._whole(key, labels[key]) for key in ("seq", "cam", "frame", "subj")}
         self._joints = labels["3D"].reshape(-1, 17, 3)
         self._points = labels["2D"].reshape(-1, 17, 2)
@@ -114,9 +114,7 @@ class SkiPose:
             raise self._error("'2D' is not in shares of the image: are these pixels?")
         if np.median(np.abs(self._intrinsics[:, 0, 0])) > SIDE / 4:
             raise self._error("'cam_intrinsic' is not in shares of the image: are these pixels?")
-        turned = self._rotation @ self._rotation.transpose(0, 2, 1)
-        if np.abs(turned - np.eye(3)).max() > 1e-2 or (np.linalg.det(self._rotation) < 0).any():
-            raise self._error("'R_cam_2_world' is no rotation")
+        rotations(self._rotation, f"{self._path}: 'R_cam_2_world'")
 
     def _whole(self, key: str, values: Array) -> NDArray[np.int64]:
         values = values.reshape(-1)
