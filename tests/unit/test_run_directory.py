@@ -13,7 +13,8 @@ from posegen.rundir import RunDirectory
 
 
 def claim(path: Path, *, resume: bool = False) -> None:
-    claim(path, resume=resume)
+    with RunDirectory(path).opened(resume=resume):
+        pass
 
 
 class TestNew:
