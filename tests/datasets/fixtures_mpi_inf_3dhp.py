@@ -24,7 +24,7 @@ UNIVERSAL = 0.9  # how much smaller the universal skeleton is in the fixture
 def _camera(rng: np.random.Generator, names: tuple[str, ...], count: int) -> np.ndarray:
     """(count,J,3) metres in camera axes, 3 m away."""
     turns = np.stack([rotation(rng) for _ in range(count)])
-    return np.einsum("nij,kj->nki", turns, person("", names)) + [0.0, 0.0, 3.0]
+    return np.einsum("nij,kj->nki", turns, person("", names)) + np.array([0.0, 0.0, 3.0])
 
 
 def labels_of_test(seed: int = 0) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from .fixtures_hdf5 import SPOILT, spoil_hdf5
 from .fixtures_mpi_inf_3dhp import (
     CUT_OFF,
     INVALID,
-    N,
     TEST_JOINTS,
     TRAIN_JOINTS,
     UNIVERSAL,
+    N,
     calibration,
     labels_of_test,
     train_labels,
@@ -66,7 +66,7 @@ def test_the_test_set_is_judged_on_the_universal_skeleton_and_the_real_one_is_an
 
 def test_joints_are_millimetres_in_the_file_and_metres_in_records(tmp_path):
     content = labels_of_test()
-    with pytest.raises(AssetError, match="'univ_annot3' has legs of .*which are no millimetres"):
+    with pytest.raises(AssetError, match=r"'univ_annot3' has legs of .*which are no millimetres"):
         opened(tmp_path, univ_annot3=content["univ_annot3"] / 1000)
 
 
