@@ -8,7 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
@@ -31,6 +33,16 @@ def load_tensors(path: Path, repair: str) -> dict[str, Tensor]:
         raise AssetError(f"{path} does not exist", repair) from error
     except (SafetensorError, OSError) as error:
         raise AssetError(f"{path} is not a whole safetensors file: {error}", repair) from error
+
+
+def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write an npz file atomically. Raises PosegenError when the disk is full; the old file then stays."""
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type, unused-ignore]  # newer stubs know one more keyword
+
+    _atomically(path, write)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""``posegen evaluate``: the third stage alone."""
+"""``posegen evaluate``: the third stage alone, on the open benchmark or on a dataset that you have."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from posegen.cli import options
+from posegen.errors import UsageError
 
 
 def evaluate(
@@ -20,13 +21,76 @@ def evaluate(
     assignments: options.Set = None,
     seed: options.Seed = None,
     device: options.Device = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset", metavar="NAME[:PATH]", help="3dpw, agora, ski, 3dhp, h36m, ...; without, the open benchmark."
+        ),
+    ] = None,
+    split: Annotated[str | None, typer.Option("--split", metavar="NAME", help="Of the dataset.")] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option("--protocol", metavar="NAME", help="See docs/protocols.md; without, the dataset's usual one."),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", metavar="GROUP", help="Also show parts: sequence, action, viewpoint, occlusion, ..."),
+    ] = None,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="People the estimator sees at once.")] = 32,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Threads that read pictures ahead.")] = 2,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N people.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Keep the results of a dataset there.")
+    ] = None,
+    save_predictions: Annotated[
+        bool, typer.Option("--save-predictions", help="Also predictions.npz, one row a person.")
+    ] = False,
+    agora_predictions: Annotated[
+        bool, typer.Option("--agora-predictions", help="Also predictions.zip, for AGORA's server.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted evaluation in --out.")] = False,
 ) -> None:
-    """Measure the estimator on the splits of the open benchmark."""
+    """Measure the estimator on the splits of the open benchmark, or on a dataset by a published protocol."""
+    given = {
+        "--split": split, "--protocol": protocol, "--by": by, "--limit": limit, "--out": out,
+        "--save-predictions": save_predictions, "--agora-predictions": agora_predictions, "--resume": resume,
+    }  # fmt: skip
+    if dataset is None and (useless := [name for name, value in given.items() if value]):
+        raise UsageError(f"{useless[0]} is for a dataset", "--dataset NAME, like --dataset 3dpw")
+    if out is None and (needy := [n for n in ("--save-predictions", "--agora-predictions", "--resume") if given[n]]):
+        raise UsageError(f"{needy[0]} needs a folder", "--out FOLDER")
     configuration = options.configure(
         recipe, assignments, estimator=estimator, seed=seed, device=device, checkpoint=checkpoint
     )
     settings = options.complete(configuration)
-    from posegen import run as stages
     from posegen.cli import screen
 
-    stages.evaluate(settings, console=screen.out())
+    if dataset is None:
+        from posegen import run as stages
+
+        stages.evaluate(settings, console=screen.out())
+        return
+    from posegen.datasets import registry
+
+    name, root = registry.parse(dataset)
+    from posegen.scoring import stage
+
+    request = stage.Request(
+        dataset=name,
+        root=root,
+        split=split,
+        protocol=protocol,
+        batch=batch,
+        workers=workers,
+        limit=limit,
+        by=tuple(by or ()),
+        out=out,
+        save_predictions=save_predictions,
+        agora_predictions=agora_predictions,
+        resume=resume,
+    )
+    again = (
+        f"posegen evaluate --resume --out {out} with the same options" if out else "posegen evaluate with --out FOLDER"
+    )
+    with options.resumable(again):
+        stage.evaluate(settings, request, screen.out())

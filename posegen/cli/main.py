@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from posegen import __version__
-from posegen.cli import assets, doctor, evaluate, finetune, generate, plugins, recipes, run
+from posegen.cli import assets, doctor, evaluate, finetune, generate, plugins, recipes, run, viewpoints
 from posegen.cli.verbs import Verb, Verbs
 from posegen.errors import PosegenError
 
@@ -23,6 +23,7 @@ app.command(cls=Verb)(run.run)
 app.command(cls=Verb)(generate.generate)
 app.command(cls=Verb)(finetune.finetune)
 app.command(cls=Verb)(evaluate.evaluate)
+app.command(cls=Verb)(viewpoints.viewpoints)
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(assets.app, name="assets")

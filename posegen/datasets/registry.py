@@ -45,7 +45,7 @@ DATASETS: dict[str, KnownDataset] = {
             "posegen.datasets.threedpw:ThreeDPW",
             "3D Poses in the Wild",
             ("test", "validation", "train"),
-            ("3dpw/spin", "3dpw/challenge", "3dpw/vibe", "limbs"),
+            ("3dpw/spin", "3dpw/challenge", "3dpw/vibe", "3dpw/limbs"),
             "3dpw",
         ),
         KnownDataset(
@@ -53,7 +53,7 @@ DATASETS: dict[str, KnownDataset] = {
             "posegen.datasets.agora:Agora",
             "AGORA with its SMPL ground truth",
             ("validation", "train"),
-            ("agora/official", "agora/crops", "limbs"),
+            ("agora/official", "agora/crops", "agora/limbs"),
             "agora",
         ),
         KnownDataset(
@@ -61,7 +61,7 @@ DATASETS: dict[str, KnownDataset] = {
             "posegen.datasets.agora:Agora",
             "AGORA with its SMPL-X ground truth",
             ("validation", "train"),
-            ("limbs",),
+            ("agora-smplx/limbs",),
             "agora",
             {"model": "smplx"},
         ),
@@ -70,7 +70,7 @@ DATASETS: dict[str, KnownDataset] = {
             "posegen.datasets.skipose:SkiPose",
             "SKI-Pose PTZ",
             ("test", "train"),
-            ("ski/ptz", "limbs"),
+            ("ski/ptz", "ski/limbs"),
             "ski-pose",
         ),
         KnownDataset(
@@ -78,7 +78,7 @@ DATASETS: dict[str, KnownDataset] = {
             "posegen.datasets.mpi_inf_3dhp:Mpi3DHP",
             "MPI-INF-3DHP",
             ("test", "train"),
-            ("3dhp/official", "3dhp/spin", "limbs"),
+            ("3dhp/official", "3dhp/spin", "3dhp/limbs"),
             "mpi-inf-3dhp",
         ),
         KnownDataset(
@@ -86,7 +86,7 @@ DATASETS: dict[str, KnownDataset] = {
             "posegen.datasets.h36m:Human36M",
             "Human3.6M, as VideoPose3D or SPIN prepare it",
             ("test", "train"),
-            ("h36m/p1", "h36m/p2", "limbs"),
+            ("h36m/p1", "h36m/p2", "h36m/videopose3d", "h36m/limbs"),
             "h36m",
         ),
         KnownDataset(
@@ -101,7 +101,7 @@ DATASETS: dict[str, KnownDataset] = {
             "posegen.datasets.surreal:Surreal",
             "SURREAL",
             ("test", "validation", "train"),
-            ("limbs",),
+            ("surreal/limbs",),
             "surreal",
         ),
         KnownDataset("bvh", "posegen.datasets.bvh:Bvh", "a folder of BVH motion files: poses without images"),
@@ -109,13 +109,13 @@ DATASETS: dict[str, KnownDataset] = {
             "npz",
             "posegen.datasets.npz:Npz",
             "an npz of SPIN, BEDLAM or 4D-Humans, images beside it",
-            protocols=("limbs",),
+            protocols=("npz/limbs",),
         ),
         KnownDataset(
             "generated",
             "posegen.datasets.generated_records:Generated",
             "what posegen generate wrote",
-            protocols=("limbs",),
+            protocols=("generated/limbs",),
         ),
     )
 }

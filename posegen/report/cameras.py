@@ -1,0 +1,50 @@
+"""The viewpoints of datasets beside each other: an npz for each, one picture, and the rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from posegen import viewpoints
+from posegen.checkpoint import disk_error
+from posegen.datasets.registry import open_dataset
+from posegen.report import sphere
+from posegen.track import Track
+
+
+def compare(
+    chosen: Sequence[tuple[str, Path | None]],
+    split: str | None,
+    axes: viewpoints.Axes,
+    every: int,
+    out: Path,
+    console: Console,
+) -> list[tuple[str, ...]]:
+    """Read the datasets, given by name and folder, and write ``out``. Raises PosegenError as their loaders do."""
+    track, found = Track(None, console), []
+    for name, root in chosen:
+        dataset = open_dataset(name, split, root)
+        with track.phase(f"{name} {dataset.split}", -(-len(dataset) // every)) as phase:
+            seen = viewpoints.collect(dataset, axes, every=every, advance=phase.advance)
+        found.append(replace(seen, name=f"{name} {root.name}") if root and dataset.split == "all" else seen)
+    for i, each in enumerate(found):
+        again = sum(other.name == each.name for other in found[:i])
+        stem = each.name.replace(" ", "-") + (f"-{again + 1}" if again else "")
+        viewpoints.save(each, out / f"{stem}.npz")
+    picture = out / "viewpoints.png"
+    try:
+        sphere.draw(found).save(picture)
+    except OSError as error:
+        raise disk_error(picture, error) from error
+    return [_row(each) for each in found]
+
+
+def _row(found: viewpoints.Viewpoints) -> tuple[str, ...]:
+    facts = viewpoints.summary(found)
+    elevation = " / ".join(f"{facts[f'elevation_{share}']:.0f}°" for share in (5, 50, 95))
+    shares = [f"{facts[name]:.1%}" for name in ("above_30", "below_30", "behind")]
+    people = f"{len(found)}" + (f" ({found.skipped} without)" if found.skipped else "")
+    return (found.name, people, elevation, *shares)

@@ -1,0 +1,134 @@
+"""What an estimator says about the people of a dataset, and each one's figures by a protocol, as arrays."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from posegen import alarms, viewpoints
+from posegen.datasets.records import Record
+from posegen.errors import AssetError
+from posegen.protocols import PoseEstimator
+from posegen.scoring.meshes import Meshes
+from posegen.scoring.protocols import EvaluationProtocol
+from posegen.scoring.sides import predicted_side, true_side
+from posegen.scoring.windows import Seen, read_ahead
+
+Columns = dict[str, NDArray[Any]]
+"""One row a person: ``key``, ``groups`` (JSON), ``image``, ``size``, ``box``; ``predicted`` and ``true`` joints of the
+protocol; ``joints``, ``pose`` and ``betas`` as the estimator gave them; ``keypoints``, ``true_pose`` and ``true_betas``
+where people are matched; ``azimuth`` and ``elevation``; ``figure/METRIC`` for each metric."""
+FIGURE = "figure/"
+CHECK = "the estimator gave it: check the checkpoint, or the estimator with posegen.testing"
+
+
+@dataclass
+class Judge:
+    """An estimator and a protocol. seconds: spent in the estimator, its own cropping included."""
+
+    estimator: PoseEstimator
+    protocol: EvaluationProtocol
+    meshes: Meshes
+    batch: int
+    workers: int
+    seconds: float = field(default=0.0)
+
+    def judge(self, records: Sequence[Record], advance: Callable[[None, int], object]) -> Columns:
+        """Every record's row; ``advance(None, n)`` after each n of them.
+
+        Raises PosegenError for an image that cannot be read, and for values that are not finite.
+        """
+        whole = getattr(self.estimator, "whole_image", False)
+        parts = []
+        for seen in _batches(read_ahead(records, self.workers, whole=whole), self.batch):
+            parts.append(self._batch(seen))
+            advance(None, len(seen))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    @torch.inference_mode()
+    def _batch(self, seen: Sequence[Seen]) -> Columns:
+        started = time.perf_counter()
+        module = self.estimator.module
+        device = next(module.parameters()).device if module is not None else "cpu"
+        crops = [
+            self.estimator.crop(window.image[None].to(device).float() / 255, window.box[None].to(device))
+            for _, window in seen
+        ]
+        estimate = self.estimator.predict(torch.cat(crops))
+        own = {
+            name: value.detach().float().cpu()
+            for name in ("joints", "body_pose", "global_orient", "betas")
+            if (value := getattr(estimate, name)) is not None
+        }
+        self.seconds += time.perf_counter() - started
+        first = seen[0][0].key
+        alarms.check_finite(f"people from {first} on", own, CHECK)
+        return self._rows([record for record, _ in seen], [window.size for _, window in seen], own)
+
+    def _rows(self, records: Sequence[Record], sizes: Sequence[tuple[int, int]], own: dict[str, Tensor]) -> Columns:
+        from posegen.types import Estimate
+
+        predicted = predicted_side(Estimate(**own), self.estimator.joint_set, self.protocol, self.meshes)
+        true = true_side(records, self.protocol, self.meshes)
+        alarms.check_finite(f"people from {records[0].key} on", {"the truth": true.joints}, "check the dataset's files")
+        columns: Columns = {
+            "key": np.array([r.key for r in records]),
+            "groups": np.array([json.dumps(dict(r.groups)) for r in records]),
+            "image": np.array([str(r.image) for r in records]),
+            "size": np.array(sizes, dtype=np.int64),
+            "box": torch.stack([r.box for r in records if r.box is not None]).numpy(),
+            "predicted": predicted.joints.numpy(),
+            "true": true.joints.float().numpy(),
+            "joints": own["joints"].numpy(),
+        }
+        if "body_pose" in own and "global_orient" in own:
+            columns["pose"] = torch.cat([own["global_orient"][:, None], own["body_pose"]], dim=1).numpy()
+        if "betas" in own:
+            columns["betas"] = own["betas"].numpy()
+        if self.protocol.matched:
+            columns |= _in_pictures(records)
+        columns |= _seen_from(records)
+        scores = self.protocol.score(predicted, true)
+        return columns | {FIGURE + name: value.double().numpy() for name, value in scores.items()}
+
+
+def _in_pictures(records: Sequence[Record]) -> Columns:
+    """What a match with somebody else of the picture needs: the truth's key points (N,K,2) and SMPL parameters."""
+    columns = {}
+    for column, name, shape in (
+        ("keypoints", "keypoints", None),
+        ("true_pose", "pose", (24, 3)),
+        ("true_betas", "betas", (10,)),
+    ):
+        values = [getattr(r, name) for r in records]
+        if any(v is None for v in values) and shape is None:
+            raise AssetError(f"{records[0].key}: people are matched by key points in the picture, and some lack them")
+        missing = torch.full(shape or (), torch.nan)
+        columns[column] = torch.stack([missing if v is None else v.float() for v in values]).numpy()
+    return columns
+
+
+def _seen_from(records: Sequence[Record]) -> Columns:
+    nowhere = torch.full((3, 3), torch.nan, dtype=torch.float64)
+    turns = [viewpoints.body_to_camera(record, "joints") for record in records]
+    azimuth, elevation, _ = viewpoints.angles(torch.stack([nowhere if turn is None else turn for turn in turns]))
+    return {"azimuth": azimuth.numpy(), "elevation": elevation.numpy()}
+
+
+def _batches(seen: Iterator[Seen], size: int) -> Iterator[list[Seen]]:
+    batch: list[Seen] = []
+    for each in seen:
+        batch.append(each)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

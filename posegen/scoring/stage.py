@@ -1,0 +1,205 @@
+"""``posegen evaluate --dataset``: an estimator's figures on one split of a dataset, by a published protocol."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from posegen import assemble, assets
+from posegen.checkpoint import save_arrays
+from posegen.config import to_table
+from posegen.datasets.records import Dataset, Record
+from posegen.datasets.registry import known, open_dataset
+from posegen.errors import UsageError, nearest
+from posegen.protocols import PoseEstimator
+from posegen.report import scores
+from posegen.scoring import results, submission
+from posegen.scoring.folder import PART, Folder
+from posegen.scoring.meshes import REGRESSOR, Meshes
+from posegen.scoring.predict import FIGURE, Columns, Judge
+from posegen.scoring.protocols import EvaluationProtocol, find
+from posegen.scoring.sides import Abilities, abilities
+from posegen.seeding import seed_torch
+from posegen.settings import Settings
+from posegen.track import Track
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to evaluate on, and what to keep.
+
+    protocol: without, the dataset's first that the estimator can be judged by.  limit: the first so many people.
+    by: groupings to print.  out: the folder of results, None for none.
+    """
+
+    dataset: str
+    root: Path | None = None
+    split: str | None = None
+    protocol: str | None = None
+    batch: int = 32
+    workers: int = 2
+    limit: int | None = None
+    by: tuple[str, ...] = ()
+    out: Path | None = None
+    save_predictions: bool = False
+    agora_predictions: bool = False
+    resume: bool = False
+
+
+def evaluate(settings: Settings, request: Request, console: Console | None = None) -> dict[str, Any]:
+    """-> the content of ``result.json``. Raises PosegenError: an option, a missing file, damaged data."""
+    track = Track(None, console)
+    protocol = None if request.protocol is None else _of(request.dataset, request.protocol)
+    dataset = open_dataset(request.dataset, request.split, request.root)
+    device = torch.device(settings.device)
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        estimator: PoseEstimator = assemble.make("estimator", settings.estimator, device)
+        if estimator.module is not None:
+            estimator.module.requires_grad_(False).eval()
+        can = abilities(estimator)
+        if protocol is None:
+            protocol, why = _first(request.dataset, can, settings.estimator.name)
+            if why:
+                track.console.print(f"[yellow]{why}[/]", highlight=False)
+        elif not can.satisfy(protocol):
+            raise UsageError(
+                f"{protocol.name} compares joints of {protocol.joint_set}; {settings.estimator.name} gives "
+                f"{can.joint_set} and no body",
+                f"--protocol {request.dataset}/limbs  compares the 12 limbs that both have, and says so",
+            )
+        return _Evaluation(settings, request, dataset, protocol, estimator, track).run()
+
+
+@dataclass
+class _Evaluation:
+    settings: Settings
+    request: Request
+    dataset: Dataset
+    protocol: EvaluationProtocol
+    estimator: PoseEstimator
+    track: Track
+
+    def run(self) -> dict[str, Any]:
+        request, protocol, meshes = self.request, self.protocol, Meshes()
+        if REGRESSOR in assets.registered() and "smpl-neutral" in assets.registered():
+            meshes.check_order()
+        judge = Judge(self.estimator, protocol, meshes, request.batch, request.workers)
+        total = min(len(self.dataset), request.limit or len(self.dataset))
+        folder = None if request.out is None else Folder(request.out, self.about(total), resume=request.resume)
+        started = time.perf_counter()
+        columns, left_out = self.columns(judge, folder, total)
+        columns, official = results.complete(columns, protocol, meshes)
+        seconds = time.perf_counter() - started
+        columns, official = _named(columns, official, whole=meshes.counted is None if protocol.vertices else False)
+        result = {
+            **self.about(total),
+            "definition": protocol.definition,
+            "left_out": left_out | dict(getattr(self.dataset, "skipped", {})),
+            **results.summarise(columns),
+            "official": official,
+            "seconds": {"all": round(seconds, 2), "estimator": round(judge.seconds, 2)},
+        }
+        result = _plain(result)
+        if folder:
+            if request.save_predictions:
+                save_arrays(folder.predictions, columns)
+            if request.agora_predictions:
+                submission.write(columns, folder.submission, meshes)
+            folder.finish(result)
+        scores.show(result, request.by, self.track.console)
+        return result
+
+    def about(self, people: int) -> dict[str, Any]:
+        return {
+            "estimator": self.settings.estimator.name,
+            "options": to_table(self.settings)["estimator"],
+            "dataset": self.request.dataset,
+            "split": self.dataset.split,
+            "protocol": self.protocol.name,
+            "judged": people,
+            "of": len(self.dataset),
+        }
+
+    def columns(self, judge: Judge, folder: Folder | None, total: int) -> tuple[Columns, dict[str, int]]:
+        """All rows, part by part, and how many people the protocol leaves out."""
+        parts, judged = [], 0
+        with self.track.phase(f"{self.request.dataset} {self.dataset.split}", total) as phase:
+            for index, first in enumerate(range(0, total, PART)):
+                last = min(first + PART, total)
+
+                def make(first: int = first, last: int = last, index: int = index) -> Columns:
+                    seed_torch(self.settings.seed, "measure", index)
+                    records = list(self.records(first, last))
+                    return judge.judge(records, phase.advance) if records else {}
+
+                part = make() if folder is None else folder.part(index, make)
+                if part:
+                    parts.append(part)
+                    judged += len(part["key"])
+                phase.iteration = last
+        if not parts:
+            raise UsageError(f"{self.protocol.name} leaves out everybody of {self.dataset.name} {self.dataset.split}")
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return columns, {"protocol": total - judged} if total > judged else {}
+
+    def records(self, first: int, last: int) -> Iterator[Record]:
+        keep = self.protocol.keep
+        everyone = (self.dataset[i] for i in range(first, last))
+        return (record for record in islice(everyone, last - first) if keep is None or keep(record))
+
+
+def _of(dataset: str, name: str) -> EvaluationProtocol:
+    """A protocol of this dataset. Raises UsageError for one of another."""
+    protocol, own = find(name), known(dataset).protocols
+    if name not in own:
+        raise UsageError(
+            f"protocol '{name}' is not for {dataset}", nearest(name, own) or f"choose among {', '.join(own)}"
+        )
+    return protocol
+
+
+def _first(dataset: str, can: Abilities, estimator: str) -> tuple[EvaluationProtocol, str]:
+    """The dataset's first protocol that the estimator can be judged by, and a warning if others came before it."""
+    names = known(dataset).protocols
+    if not names:
+        raise UsageError(
+            f"dataset '{dataset}' has no images to judge an estimator on", "posegen evaluate --dataset 3dpw"
+        )
+    protocols = [find(name) for name in names]
+    chosen = next(protocol for protocol in protocols if can.satisfy(protocol))
+    if chosen is protocols[0]:
+        return chosen, ""
+    return chosen, (
+        f"{names[0]} compares joints of {protocols[0].joint_set}; {estimator} gives {can.joint_set} and no body. "
+        f"Judged by {chosen.name} instead: not comparable with published numbers"
+    )
+
+
+def _named(columns: Columns, official: dict[str, float], whole: bool) -> tuple[Columns, dict[str, float]]:
+    """MVE over all vertices is called so: AGORA's is over the body's 4,010."""
+    if not whole or FIGURE + "mve" not in columns:
+        return columns, official
+    columns = {name + "_full" if name == FIGURE + "mve" else name: column for name, column in columns.items()}
+    return columns, {k + "_full" if k in ("mve", "nmve") else k: v for k, v in official.items()}
+
+
+def _plain(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Without NaN, which is no JSON: null where there is no number."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {str(k): plain(v) for k, v in value.items()}
+        return None if isinstance(value, float) and not np.isfinite(value) else value
+
+    whole: dict[str, Any] = json.loads(json.dumps(plain(dict(result))))
+    return whole
