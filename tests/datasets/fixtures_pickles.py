@@ -127,3 +127,32 @@ def _string_array(values: list[str]) -> Any:
     unpickle = name("pandas._libs.arrays.__pyx_unpickle_NDArrayBacked")
     dtype = Call(name("pandas.StringDtype"), "python", float("nan"))
     return Call(unpickle, name("pandas.arrays.StringArray"), 82904607, None, state=(dtype, objects(values)))
+
+
+_TYPES = {"f4": "Float", "f8": "Double", "i8": "Long"}
+
+
+class _Storing(_Foreign):
+    def persistent_id(self, obj: Any) -> Any:
+        return obj.about if isinstance(obj, _Storage) else None
+
+
+class _Storage:
+    def __init__(self, *about: Any) -> None:
+        self.about = about
+
+
+def tensor(values: np.ndarray, device: str = "cpu", kind: str = "tensor") -> Any:
+    """A tensor (or ``parameter``) of torch on ``device`` in a plain pickle; ``foreign`` writes it."""
+    flat = np.ascontiguousarray(values).reshape(-1)
+    about = _Storage("storage", name(f"torch.{_TYPES[flat.dtype.str[1:]]}Storage"), "7", device, flat.size, None)
+    out = io.BytesIO()
+    system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    for part in (0x1950A86A20F9469CFC6C, 1001, system, about, ["7"]):
+        _Storing(out, 2).dump(part)
+    out.write(struct.pack("<q", flat.size) + flat.tobytes())
+    strides = tuple(int(np.prod(values.shape[i + 1 :])) for i in range(values.ndim))
+    hooks = Call(name("collections.OrderedDict"))
+    storage = Call(name("torch.storage._load_from_bytes"), out.getvalue())
+    made = Call(name("torch._utils._rebuild_tensor_v2"), storage, 0, values.shape, strides, True, hooks)
+    return made if kind == "tensor" else Call(name("torch._utils._rebuild_parameter"), made, True, hooks)
