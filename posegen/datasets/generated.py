@@ -122,6 +122,12 @@ def load(folder: Path, *, joint_set: str) -> Samples:
             "generate a dataset with this --estimator",
         )
 
+    labels = load_tensors(folder / "labels.safetensors", repair)
+    shapes = {"box": (4,), "theta": (23, 3), "view": (3,), "truth": (len(JOINT_SETS[joint_set]), 3), "error": ()}
+    for name, shape in shapes.items():
+        if name not in labels or labels[name].shape != (count, *shape):
+            raise AssetError(f"{folder / 'labels.safetensors'} holds no '{name}' of shape {(count, *shape)}", repair)
+
     def read(i: int) -> tuple[Tensor, Tensor]:
         return _premultiplied(np.asarray(read_picture(folder / "images" / f"{i:06d}.png", "RGBA", repair)))
 
@@ -129,11 +135,6 @@ def load(folder: Path, *, joint_set: str) -> Samples:
         pairs = list(pool.map(read, range(count)))
     if len({alpha.shape for _, alpha in pairs}) != 1:
         raise AssetError(f"{folder / 'images'} holds no images of one size", repair)
-    labels = load_tensors(folder / "labels.safetensors", repair)
-    shapes = {"box": (4,), "theta": (23, 3), "view": (3,), "truth": (len(JOINT_SETS[joint_set]), 3), "error": ()}
-    for name, shape in shapes.items():
-        if name not in labels or labels[name].shape != (count, *shape):
-            raise AssetError(f"{folder / 'labels.safetensors'} holds no '{name}' of shape {(count, *shape)}", repair)
     return Samples(
         image=torch.stack([image for image, _ in pairs]),
         alpha=torch.stack([alpha for _, alpha in pairs]),

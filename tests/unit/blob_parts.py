@@ -21,7 +21,7 @@ from posegen.settings import AppearanceSettings, CameraSettings, FinetuneSetting
 from posegen.testing.blobs import BlobEstimator, BlobRenderer
 from posegen.types import Clip
 
-PLAIN = AppearanceSettings(backgrounds=1.0, brightness=0, contrast=0, colour=0, noise=0, blur=0)
+PLAIN = AppearanceSettings(**dict.fromkeys(AppearanceSettings.model_fields, 0.0) | {"backgrounds": 1.0})
 """An appearance without chance, if there is one background and it is its own mirror image."""
 
 
