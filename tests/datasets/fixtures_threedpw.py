@@ -15,10 +15,12 @@ from .fixtures_pickles import python2
 
 FRAMES = 6
 REST = np.zeros((24, 3))
-"""Rest joints of a body of sticks, from the pelvis, metres."""
+"""Rest joints of a body of sticks, from the pelvis, metres. Left and right mirror each other."""
+LEFT = (1, 4, 7, 10, 13, 16, 18, 20, 22)
+MIDDLE = (3, 6, 9, 12, 15)
 for _joint, _parent in enumerate(PARENTS):
     if _parent >= 0:
-        _side = 0.1 * (1 if _joint % 3 == 1 else -1) if _joint not in (3, 6, 9, 12, 15) else 0.0
+        _side = 0.0 if _joint in MIDDLE else 0.1 if _joint in LEFT else -0.1
         REST[_joint] = REST[_parent] + (_side, -0.35 if _joint in (4, 5, 7, 8) else 0.12, 0.02)
 
 
