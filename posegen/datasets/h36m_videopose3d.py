@@ -101,7 +101,7 @@ class VideoPose3D:
 
     def _check(self) -> None:
         some = np.concatenate([p[:: max(1, len(p) // 50)][:, list(KEPT)] for p in self._positions.values()])
-        some = some[np.isfinite(some).all((1, 2))].astype(np.float64)
+        some = some[(np.abs(some) < 1e6).all((1, 2))].astype(np.float64)
         if not len(some):
             raise AssetError(f"{self.path}: 'positions_3d' has no finite frame", _REPAIR)
         leg = float(np.median(np.linalg.norm(np.diff(some[:, LEG], axis=1), axis=-1).sum(1)))

@@ -98,14 +98,18 @@ def read_calibration(path: Path) -> dict[int, tuple[Array, tuple[int, int]]]:
         if blocks and word:
             blocks[-1][word] = rest
     cameras = {}
-    try:
-        for block in blocks:
-            matrix = np.array([float(word) for word in block["intrinsic"].split()]).reshape(4, 4)[:3, :3]
-            width, height = (int(word) for word in block["size"].split())
-            finite(matrix, f"{path}: 'intrinsic' of a camera")
-            cameras[int(block["name"])] = (matrix, (width, height))
-    except (ValueError, KeyError) as error:
-        raise AssetError(f"{path}: block {len(cameras) + 1} lacks or breaks {error}", REPAIR) from error
+    for number, block in enumerate(blocks, 1):
+        key = ""
+        try:
+            key = "name"
+            name = int(block[key])
+            key = "size"
+            width, height = (int(word) for word in block[key].split())
+            key = "intrinsic"
+            matrix = np.array([float(word) for word in block[key].split()]).reshape(4, 4)[:3, :3]
+        except (ValueError, KeyError) as error:
+            raise AssetError(f"{path}: block {number} lacks '{key}', or cannot read it: {error}", REPAIR) from error
+        cameras[name] = (finite(matrix, f"{path}: 'intrinsic' of block {number}"), (width, height))
     if not cameras:
         raise AssetError(f"{path} describes no camera", REPAIR)
     return cameras

@@ -176,7 +176,8 @@ class Npz:
         if any(key in self._file for key in ("pose", "part", "S")):
             return "spin"
         raise AssetError(
-            f"{self.path} has neither poses nor joints", "it needs one of pose, part, S, pose_cam, body_pose"
+            f"{self.path} has none of 'pose', 'part', 'S', 'pose_cam', 'body_pose'",
+            "is it of SPIN, BEDLAM or 4D-Humans?",
         )
 
     def _column(self, key: str, shapes: tuple[tuple[int | None, ...], ...]) -> Array:

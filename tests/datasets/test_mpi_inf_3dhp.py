@@ -173,8 +173,8 @@ def test_calibration_is_read_by_its_words_and_not_by_its_columns(tmp_path):
     [
         ("", "describes no camera"),
         ("<html>", "describes no camera"),
-        (calibration().replace("intrinsic", "intrinsik"), "block 1 lacks or breaks 'intrinsic'"),
-        (calibration().replace("1024 0", "x 0"), "block 1 lacks or breaks"),
+        (calibration().replace("intrinsic", "intrinsik"), "block 1 lacks 'intrinsic'"),
+        (calibration().replace("1024 0", "x 0"), "block 1 lacks 'intrinsic', or cannot read it"),
         (calibration().replace("1024 0", "nan 0"), "'intrinsic'"),
         (calibration(7), "has no camera 7"),
     ],

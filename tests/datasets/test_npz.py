@@ -41,7 +41,7 @@ def test_only_imgname_center_and_scale_are_needed_besides_some_label(tmp_path):
     record = opened(tmp_path, content)[1]
     assert record.pose is record.betas is record.gender is record.keypoints is None
     assert record.joints.shape == (24, 3)
-    with pytest.raises(AssetError, match="neither poses nor joints"):
+    with pytest.raises(AssetError, match="has none of 'pose'"):
         opened(tmp_path, {key: value for key, value in content.items() if key != "S"})
 
 
