@@ -46,7 +46,7 @@ class TrainSequence:
         self.places = []
         for camera in cameras:
             if not 0 <= camera < CAMERAS or camera not in self.cameras:
-                raise AssetError(f"{folder / 'camera.calibration'} has no camera {camera}", REPAIR)
+                raise AssetError(f"{folder / 'camera.calibration'} has no block whose 'name' is {camera}", REPAIR)
             count = min(counts[camera], SHORT.get((person, sequence, camera), counts[camera]))
             self.places += [(camera, frame) for frame in range(0, count, step)]
 

@@ -176,7 +176,7 @@ def test_calibration_is_read_by_its_words_and_not_by_its_columns(tmp_path):
         (calibration().replace("intrinsic", "intrinsik"), "block 1 lacks 'intrinsic'"),
         (calibration().replace("1024 0", "x 0"), "block 1 lacks 'intrinsic', or cannot read it"),
         (calibration().replace("1024 0", "nan 0"), "'intrinsic'"),
-        (calibration(7), "has no camera 7"),
+        (calibration(7), "has no block whose 'name' is 7"),
     ],
 )
 def test_a_calibration_that_is_wrong_is_named(tmp_path, text, message):
