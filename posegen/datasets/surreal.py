@@ -43,7 +43,7 @@ class Surreal:
 
     step: every how manieth frame of a clip is a record.  progress: called with the number of clips that were scanned
     and of all.  skipped: how many clips are known to be broken. Raises UsageError for another split; AssetError, naming
-    file and key, for what is not SURREAL's; PosegenError without scipy.
+    file and key, for what is not SURREAL's.
     """
 
     name = "surreal"

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from posegen.datasets.checked import REPAIR, Array, finite
-from posegen.datasets.matlab import read_v5
+from posegen.datasets.matlab_v5 import read_v5
 from posegen.datasets.poses import mirror
 from posegen.errors import AssetError
 from posegen.geometry import rotmat_to_rotvec, rotvec_to_rotmat
