@@ -1,0 +1,78 @@
+"""The tables that a person reads after a run."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from posegen.evaluate import METRICS, PROTOCOL, compare, summarise
+from posegen.report import summary
+
+
+def printed(table: Any, **console: Any) -> str:
+    text = io.StringIO()
+    Console(file=text, width=160, **console).print(table)
+    return text.getvalue()
+
+
+def rows(values: list[float]) -> dict[str, list[float]]:
+    return {name: values for name in METRICS}
+
+
+def result(**splits: tuple[list[float], list[float]]) -> dict[str, Any]:
+    compared = {name: compare(rows(b), rows(a), 100) for name, (b, a) in splits.items()}
+    return {"estimator": "blazepose", "protocol": PROTOCOL, "splits": compared}
+
+
+def row(text: str, split: str) -> str:
+    (line,) = [line for line in text.splitlines() if f" {split} " in line]
+    return line
+
+
+class TestBeforeAfter:
+    TEXT = printed(
+        summary.before_after(
+            result(usd=([300.0, 320.0, 340.0], [270.0, 288.0, 306.0]), real=([100.0, 110.0], [102.0, 113.0]))
+        )
+    )
+
+    def test_names_the_estimator_and_the_protocol(self) -> None:
+        assert "blazepose before and after" in self.TEXT
+        assert "12 limb joints, root-centred, mm" in " ".join(self.TEXT.split())
+        assert all(
+            title in self.TEXT for title in ("MPJPE", "PA-MPJPE", "N-MPJPE", "PCK@150", "change of MPJPE [95 %]")
+        )
+
+    def test_numbers(self) -> None:
+        usd = row(self.TEXT, "usd")
+        assert usd.count("320.0 → 288.0") == 4
+        assert " 3 " in usd and "-10.0 % [-10" in usd
+        assert "+2.4 % [" in row(self.TEXT, "real")
+
+    @pytest.mark.parametrize(
+        ("after", "code"),
+        [([50.0, 55.0, 60.0], "32"), ([150.0, 160.0, 170.0], "31"), ([90.0, 110.0, 121.0], None)],
+    )
+    def test_green_is_surely_better_and_red_surely_worse(self, after: list[float], code: str | None) -> None:
+        text = printed(summary.before_after(result(usd=([100.0, 110.0, 120.0], after))), force_terminal=True)
+        change = row(text, "usd").rsplit("→", 1)[1]
+        assert ("\x1b[32m" in change, "\x1b[31m" in change) == (code == "32", code == "31")
+
+    def test_a_perfect_estimator(self) -> None:
+        assert (
+            row(printed(summary.before_after(result(usd=([0.0, 0.0], [0.0, 0.0])))), "usd").rstrip(" │").endswith("-")
+        )
+
+    def test_no_splits(self) -> None:
+        assert "blazepose" in printed(summary.before_after(result()))
+
+
+def test_figures() -> None:
+    splits = {"ind": summarise(rows([10.0, 20.0, 30.0]), 100)}
+    text = printed(summary.figures("blazepose", splits, PROTOCOL))
+    low, high = splits["ind"]["mpjpe"]["low"], splits["ind"]["mpjpe"]["high"]
+    assert row(text, "ind").count(f"20.0 [{low:.1f}, {high:.1f}]") == 4
+    assert "blazepose" in text and "pck at 150 mm" in text
