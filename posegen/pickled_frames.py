@@ -47,12 +47,14 @@ def _manager(args: tuple[Any, ...], state: Any) -> tuple[Any, list[tuple[Any, An
 
 
 def _frame(axes: Any, blocks: list[tuple[Any, Any]]) -> Frame:
-    labels, rows = [str(label) for label in axes[0]], len(axes[1])
+    labels, rows = list(axes[0]), len(axes[1])
+    if not all(isinstance(label, str) for label in labels):
+        raise ValueError("a frame whose columns have no names")
     columns: dict[int, NDArray[Any]] = {}
     for values, placement in blocks:
         where = range(*placement.indices(len(labels))) if isinstance(placement, slice) else placement
-        block = np.atleast_2d(values)  # a block of an extension's type is one column, without its axis
-        if isinstance(values, Opaque) or block.ndim != 2 or block.shape != (len(where), rows):
+        block = np.atleast_2d(values) if isinstance(values, np.ndarray) else None  # one column may lack its axis
+        if block is None or block.shape != (len(where), rows):
             raise ValueError(f"the columns {[labels[int(i)] for i in where]} cannot be rebuilt")
         for i, column in zip(where, block, strict=True):
             columns[int(i)] = column

@@ -160,9 +160,7 @@ def _length(where: str, cell: Any) -> int:
 
 
 def _number(where: str, value: Any) -> float:
-    if not isinstance(value, int | float | np.number | np.bool_) or isinstance(value, complex | np.complexfloating):
-        raise AssetError(f"{where} holds a {type(value).__name__} where a number is needed", REPAIR)
-    return float(finite(np.array(float(value)), where))
+    return float(finite(numbers([value], where, 1), where)[0])
 
 
 def _path(where: str, cell: Any, k: int) -> str:

@@ -17,7 +17,8 @@ class Record:
     key: unique within the dataset, ``sequence/frame/person``.  image: the file.  box: (4,) x0,y0,x1,y1 pixels.
     joints: (J,3) metres, camera axes (x right, y down, z forward), in the order of ``joint_set``.  visible: (J,) bool.
     keypoints: (J,2) pixels.  pose: (24,3) axis-angle, root first, body to camera axes.  betas: (10,).
-    gender: ``male``, ``female`` or ``neutral``.  translation: (3,) metres, camera axes.  intrinsics: (3,3) pixels.
+    gender: of the body that ``pose`` and ``betas`` are of: ``male``, ``female`` or ``neutral``.  translation: (3,)
+    metres, camera axes: the pelvis.  intrinsics: (3,3) pixels. Motion, which has no camera, is in world axes, +Y up.
     groups: what results are broken down by: ``sequence``, ``action``, ``subject``, ``occlusion``, ...
     """
 

@@ -15,7 +15,7 @@ from posegen.pickles import load_pickle, parse_pickle
 from .fixtures_agora import BRUSHIFY, CAM01, CAMERAS, EMPTY, HDRI, Crowd, images
 from .fixtures_pickles import Call, foreign, frame, name, objects, tensor
 from .fixtures_threedpw import skeleton
-from .fuzz import evil, outcome, spoil_array, spoil_bytes
+from .fuzz import bomb, evil, outcome, spoil_array, spoil_bytes
 
 FRAME = "validation_0_withjv.pkl"
 
@@ -262,6 +262,11 @@ def test_a_frame_is_read_once_until_it_changes(root, monkeypatch):
     assert len(read) == 2
 
 
+def test_a_number_too_large_for_any_float_is_no_number(root, crowd):
+    with pytest.raises(AssetError, match=f"{FRAME}: row 0: 'occlusion'"):
+        Agora(edited(crowd, root, "occlusion", 0, 0, 10**400), "validation")
+
+
 def test_people_that_the_file_does_not_hold_are_refused(root, crowd):
     crowd.columns["isValid"][0] = [True] * 100_000
     with pytest.raises(AssetError, match="'isValid' is of more people than the file holds"):
@@ -272,10 +277,11 @@ def test_frames_whose_parts_do_not_fit_are_damaged():
     whole = frame({"a": [1.0, 2.0], "b": ["x", "y"]})
     assert set(parse_pickle(foreign(whole), "x", FRAMES)) == {"a", "b"}
     manager = name("pandas.core.internals.managers.BlockManager")
-    for blocks in ([(np.zeros((2, 3)), np.array([0]))], [(np.zeros((1, 2)), np.array([7]))], []):
+    parts = [[(np.zeros((2, 3)), np.array([0]))], [(np.zeros((1, 2)), np.array([7]))], [], [(bomb(), np.array([0]))]]
+    for blocks, label in [*((part, "a") for part in parts), ([(np.zeros((1, 1)), np.array([0]))], bomb())]:
         unpickle = name("pandas._libs.internals._unpickle_block")
         made = tuple(Call(unpickle, values, where, 2) for values, where in blocks)
-        labels = Call(name("pandas.core.indexes.base._new_Index"), name("pandas.Index"), {"data": objects(["a"])})
+        labels = Call(name("pandas.core.indexes.base._new_Index"), name("pandas.Index"), {"data": objects([label])})
         held = {"_mgr": Call(manager, made, [labels, labels])}
         data = foreign(Call(name("pandas.DataFrame"), state=held))
         with pytest.raises(AssetError, match="x: truncated or damaged"):
