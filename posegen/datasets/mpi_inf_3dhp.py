@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posegen.datasets.checked import finite
-from posegen.datasets.matlab import read_hdf5
+from posegen.datasets.hdf5 import read_hdf5
 from posegen.datasets.mpi_inf_3dhp_train import (
     CHEST,
     REPAIR,

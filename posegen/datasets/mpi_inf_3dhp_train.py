@@ -13,7 +13,7 @@ from torch import Tensor
 
 from posegen.datasets.checked import finite
 from posegen.datasets.index import indexed
-from posegen.datasets.matlab import read_v5
+from posegen.datasets.matlab_v5 import read_v5
 from posegen.datasets.records import Record
 from posegen.errors import AssetError
 
@@ -111,7 +111,7 @@ def read_calibration(path: Path) -> dict[int, tuple[Array, tuple[int, int]]]:
             raise AssetError(f"{path}: block {number} lacks '{key}', or cannot read it: {error}", REPAIR) from error
         cameras[name] = (finite(matrix, f"{path}: 'intrinsic' of block {number}"), (width, height))
     if not cameras:
-        raise AssetError(f"{path} describes no camera", REPAIR)
+        raise AssetError(f"{path} has no block with a 'name': it describes no camera", REPAIR)
     return cameras
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from posegen.datasets.checked import finite, rotations
-from posegen.datasets.matlab import read_hdf5
+from posegen.datasets.hdf5 import read_hdf5
 from posegen.datasets.records import Record
 from posegen.errors import AssetError, UsageError, nearest
 

@@ -81,10 +81,16 @@ def calibration(cameras: int = 14, indent: str = "  ") -> str:
 
 
 def write_train(
-    root: Path, content: dict[str, Any] | None = None, person: str = "S1", sequence: str = "Seq1", text: str = ""
+    root: Path,
+    content: dict[str, Any] | None = None,
+    person: str = "S1",
+    sequence: str = "Seq1",
+    text: str = "",
+    *,
+    compressed: bool = True,
 ) -> Path:
     folder = root / person / sequence
     folder.mkdir(parents=True, exist_ok=True)
-    savemat(folder / "annot.mat", train_labels() if content is None else content, do_compression=True)
+    savemat(folder / "annot.mat", train_labels() if content is None else content, do_compression=compressed)
     (folder / "camera.calibration").write_text(text or calibration())
     return root

@@ -1,11 +1,10 @@
-"""MATLAB's files of others: v7.3, which is HDF5, and the older v5. Both need the extra ``datasets``."""
+"""HDF5 of others, MATLAB's v7.3 files among them. It needs the extra ``datasets``."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ def read_hdf5(path: Path, wanted: Mapping[str, tuple[Shape, ...]]) -> dict[str, 
     naming file and key, for anything missing, damaged, of another shape or type, for a link to another file and for
     data that another file holds; PosegenError without h5py.
     """
-    h5py = _library("h5py")
+    h5py = _h5py()
     if not path.is_file():
         raise AssetError(f"{path} does not exist", "check the path")
     key = ""
@@ -48,35 +47,14 @@ def read_hdf5(path: Path, wanted: Mapping[str, tuple[Shape, ...]]) -> dict[str, 
     return arrays
 
 
-def read_v5(path: Path, *keys: str) -> dict[str, NDArray[Any]]:
-    """Variables of a MATLAB v5-v7 file; a cell array is an array of objects, each a numeric array.
-
-    Raises AssetError, naming the file, where it is missing, damaged or lacks one; PosegenError without scipy.
-    """
-    io = _library("scipy.io")
-    if not path.is_file():
-        raise AssetError(f"{path} does not exist", "check the path")
+def _h5py() -> Any:
     try:
-        found = io.loadmat(path, variable_names=list(keys))
-    except Exception as error:  # scipy raises nearly any error for damaged files, by where the damage is
-        key = " or ".join(f"'{key}'" for key in keys)
-        raise AssetError(f"{path}: {key} is damaged: {_said(error)}", REPAIR) from error
-    for key in keys:
-        if not isinstance(found.get(key), np.ndarray):
-            raise AssetError(f"{path} has no '{key}'", REPAIR)
-    return {key: found[key] for key in keys}
-
-
-def _library(name: str) -> ModuleType:
-    import importlib
-
-    try:
-        return importlib.import_module(name)
+        import h5py
     except ImportError as error:
-        package = name.partition(".")[0]
         raise PosegenError(
-            f"this dataset needs {package}, which is not installed", "pip install posegen[datasets]"
+            "this dataset needs h5py, which is not installed", "pip install posegen[datasets]"
         ) from error
+    return h5py
 
 
 def _hard_linked(path: Path, key: str, file: Any, h5py: Any) -> Any:
