@@ -16,10 +16,12 @@ from posegen import alarms, checkpoint, states
 from posegen.appearance import Appearance
 from posegen.assemble import Parts, assemble
 from posegen.config import to_toml
-from posegen.datasets import generated, open
+from posegen.datasets import generated, open, replay
 from posegen.datasets.generated import Samples
+from posegen.datasets.motion import read_motion
 from posegen.datasets.photos import read_folder
 from posegen.datasets.poses import RealPoses
+from posegen.datasets.registry import parse
 from posegen.doctor import environment
 from posegen.errors import AssetError, PosegenError, UsageError
 from posegen.evaluate import PROTOCOL, Figures, belong, compare, measure, summarise
@@ -113,7 +115,11 @@ class Run:
         open.check(self.settings.evaluate.splits)
         self.estimator = self.parts.estimator
         self.joint_set = self.parts.renderer.body.joint_set(self.estimator.joint_set)
-        self.real_poses = RealPoses(self.parts.motion.clips("train"), device=self.settings.device)
+        source, body = self.settings.real_poses, self.parts.renderer.body
+        clips = read_motion(source, body.rest_joints) if source else self.parts.motion.clips("train")
+        self.real_poses = RealPoses(clips, device=self.settings.device)
+        if self.settings.retain.dataset:
+            parse(self.settings.retain.dataset)  # a name that is wrong is told before hours have passed
         self.appearance = Appearance(self.settings.appearance, self.parts.photos.backgrounds("train"))
         if self.estimator.module is not None:
             self.estimator.module.requires_grad_(False).eval()
@@ -229,6 +235,18 @@ class Run:
             generated.save(samples, folder, joint_set=joint_set)
         return samples
 
+    def replayed(self, count: int) -> Samples:
+        """Labelled pictures of ``retain.dataset``: read from the run's folder, or drawn and written there."""
+        folder, joint_set = self.directory.dataset / "replay-dataset", self.estimator.joint_set
+        if (folder / "dataset.json").is_file():
+            return generated.load(folder, joint_set=joint_set)
+        dataset = replay.open_source(str(self.settings.retain.dataset))
+        with self.track.phase(f"read {dataset.name}", 1) as phase:
+            samples = replay.draw(dataset, count, self.parts.renderer.body, joint_set, self.stream("replay-dataset"))
+            phase.advance()
+        generated.save(samples, folder, joint_set=joint_set)
+        return samples
+
     def people(self) -> Tensor | None:
         """Photographs to retain, if any. Raises AssetError for a folder that cannot be used."""
         retain = self.settings.retain
@@ -238,19 +256,23 @@ class Run:
 
     def tuning(self, samples: int, people: Tensor | None) -> Finetuning:
         """Fine-tuning where the run left it. Its anchors come from the original estimator, so they come first."""
-        retain, photos, replay = self.settings.retain, None, None
+        retain, photos, labelled = self.settings.retain, None, None
         if people is not None:
             photos = anchors(people, self.estimator, self.stream("anchors"))
         if retain.replay:
             count = max(1, round(retain.replay * samples))
-            replay = self.rendered(
-                self.directory.dataset / "replay",
-                lambda: in_distribution(count, self.real_poses, self.stream("replay")),
+            labelled = (
+                self.replayed(count)
+                if retain.dataset
+                else self.rendered(
+                    self.directory.dataset / "replay",
+                    lambda: in_distribution(count, self.real_poses, self.stream("replay")),
+                )
             )
         tuning = Finetuning(
             self.estimator,
             self.joint_set,
-            replay=replay,
+            replay=labelled,
             photos=photos,
             appearance=self.appearance,
             settings=self.settings.finetune,

@@ -104,6 +104,8 @@ class RetainSettings(Options):
     """Weight of distillation from the original network on in-distribution renders."""
     replay: Share = 0.3
     """Share of in-distribution renders, with their labels, in every batch."""
+    dataset: str | None = None
+    """NAME or NAME:PATH: a dataset with pictures and labels that is replayed in place of renders."""
     weights: NonNegativeFloat = 0.0
     """Weight of the squared distance to the original weights."""
     average: Share = 1.0
@@ -143,6 +145,8 @@ class Settings(Options):
     discriminator: Selection = Selection(name="parts")
     motion: Selection = Selection(name="starter")
     photos: Selection = Selection(name="starter")
+    real_poses: str | None = None
+    """amass, amass:PATH or bvh:PATH: what the discriminator calls human, in place of the motion's training clips."""
     camera: CameraSettings = CameraSettings()
     generator: GeneratorSettings = GeneratorSettings()
     feedback: FeedbackSettings = FeedbackSettings()

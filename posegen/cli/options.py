@@ -28,6 +28,16 @@ Renderer = Annotated[str | None, typer.Option("--renderer", metavar="NAME", help
 Estimator = Annotated[str | None, typer.Option("--estimator", metavar="NAME", help="The estimator to improve.")]
 Prior = Annotated[str | None, typer.Option("--prior", metavar="NAME", help="The distribution of z.")]
 Discriminator = Annotated[str | None, typer.Option("--discriminator", metavar="NAME", help="What keeps poses human.")]
+RealPoses = Annotated[
+    str | None,
+    typer.Option(
+        "--real-poses", metavar="amass[:PATH]|bvh:PATH", help="Motion whose poses the discriminator calls real."
+    ),
+]
+Replay = Annotated[
+    str | None,
+    typer.Option("--replay", metavar="DATASET[:PATH]", help="Labelled pictures that fine-tuning must not forget."),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any setting, like feedback.w2=0.2 or estimator.lr=3e-5."),
@@ -51,6 +61,8 @@ def configure(
     estimator: str | None = None,
     prior: str | None = None,
     discriminator: str | None = None,
+    real_poses: str | None = None,
+    replay: str | None = None,
     seed: int | None = None,
     device: str | None = None,
     checkpoint: Path | None = None,
@@ -67,6 +79,8 @@ def configure(
         "--estimator": ("estimator", estimator),
         "--prior": ("prior", prior),
         "--discriminator": ("discriminator", discriminator),
+        "--real-poses": ("real_poses", real_poses),
+        "--replay": ("retain.dataset", replay),
         "--seed": ("seed", seed),
         "--device": ("device", device),
         "--checkpoint": ("estimator.checkpoint", str(checkpoint) if checkpoint else None),

@@ -1,0 +1,94 @@
+"""Labelled pictures of a dataset, to be seen again in fine-tuning so that they are not forgotten.
+
+The published script does so with MPII's pictures and the poses of another network as labels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from posegen.datasets.generated import Samples, concatenate, to_bytes
+from posegen.datasets.photos import read_picture
+from posegen.datasets.records import Dataset, Record
+from posegen.datasets.registry import known, open_dataset, parse
+from posegen.errors import UsageError
+from posegen.geometry import resample, rotmat_to_rotvec, rotvec_to_rotmat, square
+
+if TYPE_CHECKING:
+    from posegen.body import Body
+
+SIDE = 256  # pixels of a picture that is kept
+MARGIN = 1.5  # its side over the person's box: room for every estimator's own crop
+TRIES = 8  # records looked at for each that is wanted
+
+
+def open_source(source: str) -> Dataset:
+    """``NAME`` or ``NAME:PATH`` -> a dataset's training split, or its only one. Raises as ``open_dataset`` does."""
+    name, root = parse(source)
+    splits = known(name).splits
+    return open_dataset(name, "train" if "train" in splits else splits[0], root)
+
+
+def draw(dataset: Dataset, count: int, body: Body, joint_set: str, rng: torch.Generator) -> Samples:
+    """Up to ``count`` random people of a dataset with their true joints.
+
+    A record's joints are used where they are all there and of ``joint_set``; otherwise ``body`` takes its pose.
+    Raises UsageError for a dataset without pictures, or with labels that are neither; AssetError for damaged files.
+    """
+    order = torch.randperm(len(dataset), generator=rng)[: TRIES * count]
+    chosen: list[tuple[Record, Tensor]] = []
+    pictures = False
+    for index in order.tolist():
+        record = dataset[index]
+        pictures = pictures or (record.image is not None and record.box is not None)
+        truth = _truth(record, body, joint_set)
+        if record.image is not None and record.box is not None and truth is not None:
+            chosen.append((record, truth))
+            if len(chosen) == count:
+                break
+    if not chosen:
+        lacks = f"poses and joints of '{joint_set}'" if pictures else "pictures"
+        raise UsageError(
+            f"dataset '{dataset.name}' cannot be replayed: its records have no {lacks}",
+            "choose another dataset for retain.dataset, or another --estimator",
+        )
+    return concatenate(_sample(record, truth) for record, truth in chosen)
+
+
+def _truth(record: Record, body: Body, joint_set: str) -> Tensor | None:
+    """Joints (J,3) in camera axes, metres; None where the record has no label for this joint set."""
+    whole = record.visible is None or bool(record.visible.all())
+    if record.joints is not None and record.joint_set == joint_set and whole:
+        return record.joints.float()
+    if record.pose is None:
+        return None
+    pose = record.pose[None].to(body.rest_joints)
+    joints = body.joints(pose[:, 1:], joint_set=joint_set)
+    return (joints @ rotvec_to_rotmat(pose[:, 0]).transpose(-1, -2))[0].cpu().float()
+
+
+def _sample(record: Record, truth: Tensor) -> Samples:
+    assert record.image is not None and record.box is not None
+    rgba = np.array(read_picture(record.image, "RGBA", "is the dataset whole? get the picture again"))
+    pixels = torch.from_numpy(rgba).permute(2, 0, 1)[None].float() / 255
+    image = torch.cat([pixels[:, :3] * pixels[:, 3:], pixels[:, 3:]], 1)
+    box = record.box[None].float()
+    centre, side = square(box, MARGIN)
+    cut = resample(image, centre, side, SIDE)
+    corner = (centre - side[:, None] / 2).repeat(1, 2)
+    pose = torch.zeros(24, 3) if record.pose is None else record.pose.float()
+    facing = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+    alpha = to_bytes(cut[:, 3:])
+    return Samples(
+        image=torch.minimum(to_bytes(cut[:, :3]), alpha),
+        alpha=alpha,
+        box=(box - corner) * SIDE / side[:, None],
+        theta=pose[None, 1:],
+        view=rotmat_to_rotvec(rotvec_to_rotmat(pose[:1]).transpose(-1, -2) @ facing),
+        truth=truth[None],
+        error=torch.zeros(1),
+    )
