@@ -43,7 +43,9 @@ def read_picture(path: Path, mode: str, repair: str) -> Image.Image:
     """A picture file, upright as its EXIF data say, in Pillow's ``mode``. Raises AssetError if it is damaged."""
     try:
         with Image.open(path) as file:
-            return ImageOps.exif_transpose(file).convert(mode)
+            file.load()
+            ImageOps.exif_transpose(file, in_place=True)
+            return file if file.mode == mode else file.convert(mode)  # a copy of a big photograph takes milliseconds
     except (OSError, ValueError, SyntaxError, ArithmeticError, struct.error, Image.DecompressionBombError) as error:
         # Pillow's readers of damaged files raise any of these
         raise AssetError(f"{path} cannot be read: {error}", repair) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -27,23 +28,21 @@ def show(result: Mapping[str, Any], by: Sequence[str], console: Console) -> None
                 f"{result['dataset']} cannot be broken down by '{grouping}'",
                 nearest(grouping, there) or f"it has {', '.join(there)}",
             )
+    people = f"{result['people']} people"
+    if result["judged"] < result["of"]:
+        people += f" (the first {result['judged']} of {result['of']}: not the protocol's number)"
+    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    say(f"{result['estimator']} on {result['dataset']} {result['split']}: {people}")
     console.print(_overall(result))
+    say(f"protocol {result['protocol']}: {result['definition']}")
     for name, count in result["left_out"].items():
-        console.print(f"left out ({name}): {count} people", highlight=False)
+        say(f"left out ({name}): {count} people")
     for grouping in by:
         console.print(_parts(grouping, result["by"][grouping]))
 
 
 def _overall(result: Mapping[str, Any]) -> Table:
-    people = f"{result['people']} people"
-    if result["judged"] < result["of"]:
-        people += f" (the first {result['judged']} of {result['of']}: not the protocol's number)"
-    table = Table(
-        title=f"{result['estimator']} on {result['dataset']} {result['split']}: {people}",
-        caption=f"protocol {result['protocol']}: {result['definition']}",
-        title_justify="left",
-        caption_justify="left",
-    )
+    table = Table()
     for column in ("metric", "mean", "95 % interval", "unit"):
         table.add_column(column, justify="left" if column in ("metric", "unit") else "right")
     for name, (title, digits) in OFFICIAL.items():
@@ -59,7 +58,7 @@ def _overall(result: Mapping[str, Any]) -> Table:
 
 
 def _parts(grouping: str, parts: Mapping[str, Mapping[str, Any]]) -> Table:
-    table = Table(title=f"by {grouping}", title_justify="left")
+    table = Table()
     table.add_column(grouping)
     table.add_column("people", justify="right")
     names = list(next(iter(parts.values())))

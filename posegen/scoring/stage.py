@@ -57,27 +57,35 @@ class Request:
 
 def evaluate(settings: Settings, request: Request, console: Console | None = None) -> dict[str, Any]:
     """-> the content of ``result.json``. Raises PosegenError: an option, a missing file, damaged data."""
-    track = Track(None, console)
-    protocol = None if request.protocol is None else _of(request.dataset, request.protocol)
-    dataset = open_dataset(request.dataset, request.split, request.root)
-    device = torch.device(settings.device)
+    if request.protocol is not None:
+        _of(request.dataset, request.protocol)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        estimator: PoseEstimator = assemble.make("estimator", settings.estimator, device)
-        if estimator.module is not None:
-            estimator.module.requires_grad_(False).eval()
-        can = abilities(estimator)
-        if protocol is None:
-            protocol, why = _first(request.dataset, can, settings.estimator.name)
-            if why:
-                track.console.print(f"[yellow]{why}[/]", highlight=False)
-        elif not can.satisfy(protocol):
+        estimator: PoseEstimator = assemble.make("estimator", settings.estimator, torch.device(settings.device))
+        return measure(estimator, settings, request, console)
+
+
+def measure(
+    estimator: PoseEstimator, settings: Settings, request: Request, console: Console | None = None
+) -> dict[str, Any]:
+    """``evaluate`` for an estimator that is there already. Torch's own generators are seeded anew for each part."""
+    dataset, track = open_dataset(request.dataset, request.split, request.root), Track(None, console)
+    if estimator.module is not None:
+        estimator.module.requires_grad_(False).eval()
+    can = abilities(estimator)
+    if request.protocol is None:
+        protocol, warning = _first(request.dataset, can, settings.estimator.name)
+        if warning:
+            track.console.print(f"[yellow]{warning}[/]", highlight=False)
+    else:
+        protocol = _of(request.dataset, request.protocol)
+        if not can.satisfy(protocol):
             raise UsageError(
                 f"{protocol.name} compares joints of {protocol.joint_set}; {settings.estimator.name} gives "
                 f"{can.joint_set} and no body",
                 f"--protocol {request.dataset}/limbs  compares the 12 limbs that both have, and says so",
             )
-        return _Evaluation(settings, request, dataset, protocol, estimator, track).run()
+    return _Evaluation(settings, request, dataset, protocol, estimator, track).run()
 
 
 @dataclass
