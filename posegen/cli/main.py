@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -48,6 +49,9 @@ def posegen(
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 the run failed, 2 usage, 3 asset, 4 plugin, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a pipe on Windows knows no check mark: that must not end a run
     debug = "--debug" in sys.argv[1:]  # accepted anywhere, as the advice below is to append it
     try:
         app(args=[argument for argument in sys.argv[1:] if argument != "--debug"], prog_name="posegen")

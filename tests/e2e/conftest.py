@@ -36,10 +36,10 @@ def third_party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def command() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs ``posegen ARGUMENTS`` in a new process."""
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "posegen", *arguments],
-            env=os.environ | {"COLUMNS": "160"},
+            env=os.environ | {"COLUMNS": "160"} | environment,
             capture_output=True,
             text=True,
             encoding="utf-8",

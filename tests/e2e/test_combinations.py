@@ -13,7 +13,7 @@ from posegen.datasets import generated
 from posegen.errors import UsageError
 from posegen.run import evaluate, generate, run
 
-from .tiny import arguments, figures, metrics, settings
+from .tiny import figures, metrics, settings
 
 PRIORS = ("normal", "uniform", "spherical")
 SCENARIOS = ("in_distribution", "out_of_distribution")
@@ -94,12 +94,3 @@ def test_what_is_not_allowed_names_the_option(tmp_path: Path, changes: dict, mes
     assert message in caught.value.message
     assert option in caught.value.hint
     assert caught.value.exit_code == 2
-
-
-def test_the_command_line_says_it_in_one_sentence(tmp_path: Path, command) -> None:
-    ended = command(*arguments("run", tmp_path / "out", estimator="opaque"))
-    assert ended.returncode == 2
-    error, hint = ended.stderr.strip().splitlines()
-    assert error == "error: estimator 'opaque' is a black box: it has no network to fine-tune"
-    assert hint.startswith("hint: posegen generate")
-    assert not (tmp_path / "out" / "run.toml").exists()

@@ -149,6 +149,14 @@ class TestCommandLine:
         again = evaluate(settings(**BLAZEPOSE, estimator__checkpoint=str(weights)))
         assert again["usd"]["mpjpe"] == figures(tmp_path / "api")["splits"]["usd"]["mpjpe"]["after"]
 
+    def test_a_refusal_is_one_sentence_and_a_hint(self, tmp_path: Path, command) -> None:
+        ended = command(*arguments("run", tmp_path / "out", estimator="opaque"))
+        assert ended.returncode == 2
+        error, hint = ended.stderr.strip().splitlines()
+        assert error == "error: estimator 'opaque' is a black box: it has no network to fine-tune"
+        assert hint.startswith("hint: posegen generate")
+        assert not (tmp_path / "out" / "run.toml").exists()
+
 
 class TestStages:
     def test_generate_then_finetune_is_what_run_does(self, tmp_path: Path) -> None:
