@@ -60,6 +60,8 @@ class Bvh:
         self.split, self._unit, self._rest = split, metres_per_unit, _rest_directions(rest)
         self._root = root if root.is_dir() else root.parent
         self.files = sorted(root.rglob("*.[bB][vV][hH]")) if root.is_dir() else [root]
+        if not root.exists():
+            raise AssetError(f"{root} cannot be read: it does not exist", "check the path")
         if not self.files:
             raise AssetError(f"{root} has no .bvh file", "give the folder that holds them: bvh:PATH")
         self._last: tuple[Path, Clip] | None = None
