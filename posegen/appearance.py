@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from posegen.geometry import rotvec_to_rotmat
 from posegen.settings import AppearanceSettings
 from posegen.types import Render
 
+SHADE_POWER = 1.5  # most people stand in the light, a few against it
 BLUR_RADIUS = 3  # pixels; enough for a standard deviation of 1.5
 
 
@@ -24,9 +26,9 @@ class Appearance:
 
     def compose(self, render: Render, rng: torch.Generator) -> Tensor:
         """The person before random backgrounds, photographed by a random camera: (N,3,H,W) in [0,1], differentiable."""
-        light = self._around_one((len(render.image), 1, 1, 1), self.settings.brightness, rng, render.image)
-        backdrop = self._backdrop(render.image, rng)
-        return self.photograph(torch.addcmul(backdrop, render.alpha, backdrop, value=-1) + light * render.image, rng)
+        person = self._person(render, rng)
+        backdrop = self._backdrop(person, rng)
+        return self.photograph(torch.addcmul(person, 1 - render.alpha, backdrop), rng)
 
     def photograph(self, image: Tensor, rng: torch.Generator) -> Tensor:
         """Random brightness, contrast, colour, haze, blur and noise: (N,3,H,W) in [0,1] -> the same, differentiable."""
@@ -43,6 +45,18 @@ class Appearance:
             sigma = s.noise * _uniform((n, 1, 1, 1), rng, image)
             image = torch.addcmul(image, sigma, torch.randn(image.shape, generator=rng, device=rng.device).to(image))
         return image.clamp(0, 1)
+
+    def _person(self, render: Render, rng: torch.Generator) -> Tensor:
+        """The person in other colours and another light: premultiplied (N,3,H,W)."""
+        s, image = self.settings, render.image
+        n = len(image)
+        light = self._around_one((n, 1, 1, 1), s.brightness, rng, image)
+        light = light * (1 - s.shade * _uniform((n, 1, 1, 1), rng, image) ** SHADE_POWER)
+        turned = _uniform((n, 1), rng, image) < s.hue
+        angle = torch.pi * (2 * _uniform((n, 1), rng, image) - 1)
+        mix = rotvec_to_rotmat(torch.where(turned, angle, 0) * image.new_full((1, 3), 3**-0.5))  # about the grey axis
+        coloured = torch.einsum("nij,njhw->nihw", mix * light[..., 0], image)
+        return torch.minimum(coloured.clamp(min=0), render.alpha)
 
     def _backdrop(self, image: Tensor, rng: torch.Generator) -> Tensor:
         """A photograph, mirrored or not, for most; a plain colour for the rest: (N,3,H,W)."""

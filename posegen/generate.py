@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -57,10 +58,18 @@ def render_samples(
         yield samples[render.alpha.flatten(1).amax(1) > 0.5].to("cpu")
 
 
-def in_distribution(n: int, real_poses: RealPoses, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Real poses seen from chest height: theta (n,23,3), view K (n,3)."""
-    low, high = (torch.deg2rad(torch.tensor(e)) for e in IN_DISTRIBUTION_ELEVATION)
-    azimuth = (2 * torch.rand(n, generator=rng, device=rng.device) - 1) * torch.pi
+def in_distribution(
+    n: int, real_poses: RealPoses, rng: torch.Generator, facing: float | None = None
+) -> tuple[Tensor, Tensor]:
+    """Real poses seen from chest height: theta (n,23,3), view K (n,3).
+
+    facing: standard deviation of the azimuth in degrees; None is any azimuth alike.
+    """
+    low, high = (math.radians(e) for e in IN_DISTRIBUTION_ELEVATION)
     elevation = low + (high - low) * torch.rand(n, generator=rng, device=rng.device)
+    if facing is None:
+        azimuth = (2 * torch.rand(n, generator=rng, device=rng.device) - 1) * math.pi
+    else:
+        azimuth = math.radians(facing) * torch.randn(n, generator=rng, device=rng.device)
     theta = real_poses.sample(n, rng)
     return theta, from_spherical(azimuth, elevation).to(theta)

@@ -88,6 +88,8 @@ class PoseGen:
         self.discriminator.requires_grad_(False)
         adversarial = losses.adversarial(self.discriminator.scores(theta))
         total, error = weights.w1 * adversarial, None
+        if weights.w3:
+            total = total + weights.w3 * losses.crowding(view)
         if with_feedback:
             feedback, error = self.feedback(theta[: weights.samples], view[: weights.samples], rng)
             total = total + weights.w2 * feedback

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from posegen.geometry import rotvec_to_rotmat
 from posegen.types import JointSet
 
 Scenario = Literal["out_of_distribution", "in_distribution"]
@@ -44,6 +46,20 @@ def adversarial(fake_scores: Tensor) -> Tensor:
 def discriminator(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     """Eq 10, the discriminator's least-squares loss, with the 1/2 of the published script. (N, heads) x2 -> ()."""
     return 0.5 * ((real_scores - 1).square().mean() + fake_scores.square().mean())
+
+
+def crowding(view: Tensor, sharpness: float = 1.0) -> Tensor:
+    """How close the views K (N,3) of a batch lie: log mean exp(-sharpness |R_i - R_j|^2) over its pairs. -> ()
+
+    Least where the rotations are uniform (Wang and Isola 2020, on SO(3)). Not in the paper: its generator may settle
+    on one failure.
+    """
+    n = len(view)
+    rotation = rotvec_to_rotmat(view).flatten(1)
+    distance = (2 * (3 - rotation @ rotation.T)).clamp(min=0)  # |R_i|^2 = 3
+    others = ~torch.eye(n, dtype=torch.bool, device=view.device)
+    crowded: Tensor = torch.logsumexp(-sharpness * distance[others], dim=0) - math.log(n * (n - 1))
+    return crowded
 
 
 def score_function(loss: Tensor, sample: tuple[Tensor, ...], mean: tuple[Tensor, ...], sigma: float) -> Tensor:

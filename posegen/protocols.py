@@ -43,8 +43,8 @@ class PoseEstimator(Protocol):
     """Looks at a crop and says where the joints are.
 
     ``differentiable``: gradients reach the crop.  ``module``: the network that fine-tuning trains, or None for a
-    black box.  ``lr``: the learning rate that suits its fine-tuning.  ``frozen``: how the names of parameters start
-    that fine-tuning leaves as they are.
+    black box.  ``lr``: the learning rate that suits its fine-tuning.  ``frozen``: patterns (``fnmatch``) of the names
+    of parameters that fine-tuning leaves as they are.
     """
 
     joint_set: str

@@ -6,15 +6,17 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from rich.console import Console
 
-from posegen import alarms, checkpoint, states
+from posegen import alarms, banks, checkpoint, states
 from posegen.appearance import Appearance
 from posegen.assemble import Parts, assemble
+from posegen.banks import Bank
 from posegen.config import to_toml
 from posegen.datasets import generated, open, replay
 from posegen.datasets.generated import Samples
@@ -25,7 +27,7 @@ from posegen.datasets.registry import parse
 from posegen.doctor import environment
 from posegen.errors import AssetError, PosegenError, UsageError
 from posegen.evaluate import PROTOCOL, Figures, belong, compare, measure, summarise
-from posegen.finetune import Finetuning, anchors
+from posegen.finetune import Finetuning
 from posegen.generate import in_distribution, render_samples
 from posegen.loop import PoseGen
 from posegen.report import summary
@@ -208,23 +210,32 @@ class Run:
                     states.save_generator(self.directory.generator, method)
                     self.seed_torch("generator", method.iteration)
 
-    def rendered(self, folder: Path, proposals: Callable[[], tuple[Tensor, Tensor]]) -> Samples:
-        """Poses and views as a dataset: read from the folder, or drawn and written there."""
+    def rendered(
+        self, folder: Path, proposals: Callable[[], tuple[Tensor, Tensor]], subjects: tuple[str, ...] = ()
+    ) -> Samples:
+        """Poses and views as a dataset: read from the folder, or drawn and written there.
+
+        subjects: whom the mesh renderer draws in turn; none is whom the run's renderer draws.
+        """
         joint_set = self.estimator.joint_set
         if (folder / "dataset.json").is_file():
             return generated.load(folder, joint_set=joint_set)
         theta, view = proposals()
+        renderers = [self.parts.mesh(subject) for subject in subjects] or [self.parts.renderer]
         self.seed_torch("draw", folder.name)
         with self.track.phase(f"draw {folder.name}", len(theta)) as phase:
             batches = []
-            for batch in render_samples(
-                theta,
-                view,
-                renderer=self.parts.renderer,
-                estimator=self.estimator,
-                appearance=self.appearance,
-                camera=self.settings.camera,
-                rng=self.stream("look", folder.name),
+            for batch in chain.from_iterable(
+                render_samples(
+                    theta[i :: len(renderers)],
+                    view[i :: len(renderers)],
+                    renderer=renderer,
+                    estimator=self.estimator,
+                    appearance=self.appearance,
+                    camera=self.settings.camera,
+                    rng=self.stream("look", folder.name, i),
+                )
+                for i, renderer in enumerate(renderers)
             ):
                 alarms.check_finite(f"draw {folder.name}", {"truth": batch.truth, "error": batch.error}, alarms.PARTS)
                 batches.append(batch)
@@ -254,27 +265,37 @@ class Run:
             return None
         return self.parts.photos.people("train") if retain.folder is None else read_folder(retain.folder)
 
+    def bank(self, name: str, make: Callable[..., Bank]) -> Bank:
+        """A bank of crops, in appearances of its own random stream."""
+        with self.track.phase(f"prepare {name}", 1) as phase:
+            made = make(self.estimator, self.appearance, self.settings.finetune.copies, self.stream("prepare", name))
+            phase.advance()
+        return made
+
     def tuning(self, samples: int, people: Tensor | None) -> Finetuning:
-        """Fine-tuning where the run left it. Its anchors come from the original estimator, so they come first."""
-        retain, photos, labelled = self.settings.retain, None, None
+        """Fine-tuning where the run left it. What it recalls comes from the original estimator, so that comes first."""
+        retain, labelled, recall = self.settings.retain, None, []
         if people is not None:
-            photos = anchors(people, self.estimator, self.stream("anchors"))
-        if retain.replay:
-            count = max(1, round(retain.replay * samples))
-            labelled = (
-                self.replayed(count)
-                if retain.dataset
-                else self.rendered(
-                    self.directory.dataset / "replay",
-                    lambda: in_distribution(count, self.real_poses, self.stream("replay")),
-                )
+            recall.append((retain.photos, self.bank("photos", lambda *how: banks.photographs(people, *how))))
+        if retain.replay and retain.dataset:
+            shown = self.replayed(max(1, round(retain.replay * samples)))
+            labelled = self.bank("replay", lambda *how: banks.labelled(shown, *how))
+        if retain.renders or (retain.replay and not retain.dataset):
+            count = max(1, round((retain.replay + retain.renders) * samples))
+            renders = self.rendered(
+                self.directory.dataset / "replay",
+                lambda: in_distribution(count, self.real_poses, self.stream("replay"), retain.facing),
+                retain.subjects,
             )
+            if retain.replay and not retain.dataset:
+                labelled = self.bank("replay", lambda *how: banks.labelled(renders, *how))
+            if retain.renders:
+                recall.append((retain.renders, self.bank("renders", lambda *how: banks.recalled(renders, *how))))
         tuning = Finetuning(
             self.estimator,
             self.joint_set,
             replay=labelled,
-            photos=photos,
-            appearance=self.appearance,
+            recall=recall,
             settings=self.settings.finetune,
             retain=retain,
         )
@@ -282,12 +303,13 @@ class Run:
             states.load_finetuning(self.directory.finetuning, tuning)
         return tuning
 
-    def finetune(self, tuning: Finetuning, round_: int, pool: Samples) -> None:
+    def finetune(self, tuning: Finetuning, round_: int, samples: Samples) -> None:
         """Fine-tune on the samples drawn so far, epoch by epoch, each one saved."""
-        epochs, steps = self.settings.finetune.epochs, tuning.steps(pool)
+        epochs, steps = self.settings.finetune.epochs, tuning.steps(len(samples))
         first, until = round_ * epochs, (round_ + 1) * epochs
         if tuning.epochs >= until:
             return
+        pool = self.bank(f"samples {round_}", lambda *how: banks.labelled(samples, *how))
         with self.track.phase(f"fine-tune {round_}", epochs * steps, done=(tuning.epochs - first) * steps) as phase:
             while tuning.epochs < until:
                 self.seed_torch("fine-tune", tuning.epochs)

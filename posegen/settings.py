@@ -49,6 +49,8 @@ class FeedbackSettings(Options):
     """Weight of the adversarial loss (Eq 8)."""
     w2: NonNegativeFloat = 0.1
     """Weight of the feedback loss (Eq 8)."""
+    w3: NonNegativeFloat = 0.0
+    """Weight of the views' crowding: keeps the generator from settling on one failure. Not in the paper."""
     c: PositiveFloat = 1.0
     """Threshold c in metres: out_of_distribution minimises c - error."""
     clamp: bool = False
@@ -85,6 +87,10 @@ class AppearanceSettings(Options):
     contrast: NonNegativeFloat = 0.3
     colour: NonNegativeFloat = 0.15
     """Largest relative change of each colour channel."""
+    hue: Share = 0.75
+    """Share of people in other colours than their own: clothes must not tell front from back."""
+    shade: Share = 0.75
+    """Largest share of its light that a person loses, as against the light."""
     haze: Share = 0.4
     """Largest share of a white veil over the picture, as against the light."""
     noise: NonNegativeFloat = 0.03
@@ -98,12 +104,18 @@ class RetainSettings(Options):
 
     photos: NonNegativeFloat = 1.0
     """Weight of distillation from the original network on photographs of people."""
+    share: Share = 0.25
+    """Photographs, and renders, that go on being distilled, as a share of a batch."""
     folder: Path | None = None
     """A folder of square crops of people, unlabelled; without one, the starter's training photographs."""
     renders: NonNegativeFloat = 0.0
     """Weight of distillation from the original network on in-distribution renders."""
-    replay: Share = 0.3
+    replay: Share = 0.4
     """Share of in-distribution renders, with their labels, in every batch."""
+    subjects: tuple[str, ...] = ("s1", "s2", "s3")
+    """Who stands in these renders, drawn by the mesh renderer; empty: whom the run's own renderer draws."""
+    facing: PositiveFloat = 50.0
+    """Standard deviation of their azimuth, degrees: people in photographs mostly face the camera."""
     dataset: str | None = None
     """NAME or NAME:PATH: a dataset with pictures and labels that is replayed in place of renders."""
     weights: NonNegativeFloat = 0.0
@@ -123,7 +135,8 @@ class FinetuneSettings(Options):
     """Left-out samples are dropped from the mean (the published script), count as zero (Eq 13), or are kept."""
     scale_aligned: bool = True
     """Scale the prediction to the truth's size before the loss, as the published script does."""
-    workers: NonNegativeInt = 0
+    copies: NonNegativeInt = 1
+    """Appearances drawn for every picture before training and kept; 0 draws a new one in every step."""
 
 
 class EvaluateSettings(Options):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from posegen.evaluate import METRICS
@@ -14,15 +15,20 @@ TITLES = {"mpjpe": "MPJPE", "pa_mpjpe": "PA-MPJPE", "n_mpjpe": "N-MPJPE", "pck":
 
 def before_after(result: Mapping[str, Any]) -> Table:
     """One row a split: each metric before -> after, and the relative change of MPJPE with its 95 % interval."""
-    table = Table(title=f"{result['estimator']} before and after", caption=result["protocol"], caption_justify="left")
-    table.add_column("split")
-    table.add_column("images", justify="right")
+    table = _table(f"{result['estimator']}, before → after fine-tuning", result["protocol"])
     for metric in METRICS:
-        table.add_column(TITLES[metric], justify="right")
-    table.add_column("change of MPJPE [95 %]", justify="right")
+        table.add_column(TITLES[metric], justify="right", no_wrap=True)
+    table.add_column("MPJPE [95 %]", justify="right", no_wrap=True)
     for name, split in result["splits"].items():
-        cells = [f"{split[m]['before']['mean']:.1f} → {split[m]['after']['mean']:.1f}" for m in METRICS]
-        table.add_row(name, str(split["images"]), *cells, _change(split["mpjpe"]["change_percent"]))
+        cells = [f"{split[m]['before']['mean']:.0f} → {split[m]['after']['mean']:.0f}" for m in METRICS]
+        table.add_row(name, *cells, _change(split["mpjpe"]["change_percent"]))
+    return table
+
+
+def _table(title: str, caption: str) -> Table:
+    """Narrow enough for 80 columns."""
+    table = Table(title=title, caption=caption, caption_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("split", no_wrap=True)
     return table
 
 
@@ -30,17 +36,15 @@ def _change(change: Mapping[str, float] | None) -> str:
     if change is None:
         return "-"
     colour = "green" if change["high"] < 0 else "red" if change["low"] > 0 else "default"
-    return f"[{colour}]{change['mean']:+.1f} %[/] [dim]\\[{change['low']:+.1f}, {change['high']:+.1f}][/]"
+    return f"[{colour}]{change['mean']:+.1f}%[/] [dim]\\[{change['low']:+.0f}, {change['high']:+.0f}][/]"
 
 
 def figures(title: str, splits: Mapping[str, Any], caption: str) -> Table:
     """One row a split: each metric with its 95 % interval."""
-    table = Table(title=title, caption=caption, caption_justify="left")
-    table.add_column("split")
-    table.add_column("images", justify="right")
+    table = _table(title, caption)
     for metric in METRICS:
-        table.add_column(TITLES[metric], justify="right")
+        table.add_column(TITLES[metric], justify="right", no_wrap=True)
     for name, split in splits.items():
-        cells = [f"{split[m]['mean']:.1f} [dim]\\[{split[m]['low']:.1f}, {split[m]['high']:.1f}][/]" for m in METRICS]
-        table.add_row(name, str(split["images"]), *cells)
+        cells = [f"{split[m]['mean']:.0f} [dim]\\[{split[m]['low']:.0f}, {split[m]['high']:.0f}][/]" for m in METRICS]
+        table.add_row(name, *cells)
     return table

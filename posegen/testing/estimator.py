@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+
 import torch
 from torch import Tensor, nn
 
@@ -119,9 +121,10 @@ def can_be_finetuned(case: Case) -> None:
         return
     require(isinstance(part.lr, float) and part.lr > 0, "an estimator with a module must have a positive lr")
     names = [name for name, _ in part.module.named_parameters()]
-    strangers = [start for start in part.frozen if not any(name.startswith(start) for name in names)]
+    strangers = [pattern for pattern in part.frozen if not fnmatch.filter(names, pattern)]
     require(not strangers, f"frozen names no parameter: {', '.join(strangers)}")
-    require(any(not name.startswith(part.frozen) for name in names), "frozen must leave something to fine-tune")
+    left = set(names).difference(*(fnmatch.filter(names, pattern) for pattern in part.frozen))
+    require(bool(left), "frozen must leave something to fine-tune")
     part.module.requires_grad_(True)
     parameters = list(part.module.parameters())
     require(bool(parameters), "module must have parameters: it is what fine-tuning trains")

@@ -36,9 +36,9 @@ class BlazePose:
         """Size of the network: lite (1.3 M parameters) or full (3.1 M)."""
         lr: float = Field(5e-6, gt=0)
         """Learning rate of fine-tuning. The weights have batch norm folded in and are easily spoilt by more."""
-        freeze: int = Field(7, ge=0, le=14)
-        """Blocks of the trunk, and with them the stem, that fine-tuning leaves as they are: rendered pictures teach them
-        to overlook real ones. 0 trains everything."""
+        freeze: tuple[str, ...] = ("*.bias", "world.*", "screen.*", "person.*")
+        """Patterns of the names of parameters that fine-tuning leaves as they are. With biases and the last layer free,
+        the network learns first that people without a visible face turn their back, and unlearns real photographs."""
         scale: float = Field(1.25, gt=0)
         """Side of the crop over the longer side of the person's box."""
         checkpoint: Path | None = None
@@ -46,7 +46,7 @@ class BlazePose:
 
     def __init__(self, options: Options, *, device: torch.device | str = "cpu") -> None:
         self.options, self.lr = options, options.lr
-        self.frozen = ("stem", *(f"trunk.{i}." for i in range(options.freeze))) if options.freeze else ()
+        self.frozen = options.freeze
         module = BlazePoseNet(options.variant)
         if options.checkpoint is not None:
             load_checkpoint(module, options.checkpoint)

@@ -1,0 +1,141 @@
+"""What fine-tuning draws its batches from: crops with target joints, in appearances drawn once or anew every time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from posegen.appearance import Appearance
+from posegen.datasets.generated import Samples
+from posegen.datasets.photos import photo_box
+from posegen.geometry import resample
+
+if TYPE_CHECKING:
+    from posegen.protocols import PoseEstimator
+
+CHUNK = 32  # pictures looked at together when a bank is filled
+PHOTO_COPIES = 6  # times that every photograph is cut out anew
+UPRIGHT = 0.3  # share of these that are nearly upright; the others are turned by any angle
+
+Look = Callable[[Tensor, torch.Generator], Tensor]
+
+
+class Bank:
+    """n crops and their target joints (n,J,3), metres, camera axes.
+
+    look: indices (k,) -> crops (k,3,S,S) in an appearance drawn from the generator.  copies: appearances that are drawn
+    once for every picture and kept, in half precision; 0 draws a new one every time.
+    """
+
+    def __init__(self, look: Look, target: Tensor, copies: int, rng: torch.Generator) -> None:
+        self.look, self.target = look, target
+        order = torch.split(torch.arange(len(target)), CHUNK)
+        self.kept = [torch.cat([look(chunk, rng).half().cpu() for chunk in order]) for _ in range(copies)]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def draw(self, index: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """indices (k,) -> crops and targets."""
+        if not self.kept:
+            return self.look(index, rng), self.target[index]
+        copy = torch.randint(len(self.kept), (), generator=rng)
+        return self.kept[int(copy)][index].float(), self.target[index]
+
+    def pick(self, k: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """k random ones."""
+        return self.draw(torch.randint(len(self), (k,), generator=rng), rng)
+
+
+@torch.no_grad()
+def labelled(
+    samples: Samples, estimator: PoseEstimator, appearance: Appearance, copies: int, rng: torch.Generator
+) -> Bank:
+    """Rendered samples and their true joints."""
+    return Bank(_rendered(samples, estimator, appearance), samples.truth, copies, rng)
+
+
+@torch.no_grad()
+def recalled(
+    samples: Samples, estimator: PoseEstimator, appearance: Appearance, copies: int, rng: torch.Generator
+) -> Bank:
+    """Rendered samples and what the estimator sees in them now."""
+    look = _rendered(samples, estimator, appearance)
+    order = torch.split(torch.arange(len(samples)), CHUNK)
+    seen = torch.cat([estimator.predict(look(chunk, rng)).joints.cpu() for chunk in order])
+    return Bank(look, seen, copies, rng)
+
+
+@torch.no_grad()
+def photographs(
+    photos: Tensor, estimator: PoseEstimator, appearance: Appearance, copies: int, rng: torch.Generator
+) -> Bank:
+    """Photographs of people (N,3,S,S) and what the estimator sees in them now, when they stand upright.
+
+    Each is cut out anew several times: mirrored or not, nearer or farther, turned by any angle, what was seen too.
+    Real pictures of tilted people come from this for nothing.
+    """
+    image = _cut_out(photos, rng)
+    joints = torch.cat([_see(estimator, i) for (i,) in _chunks(image)])
+    angle = _angles(len(image), rng)
+    turned = torch.cat([_turned(i, a) for i, a in _chunks(image, angle)])
+
+    def look(index: Tensor, rng: torch.Generator) -> Tensor:
+        picture = appearance.photograph(turned[index].to(_device(estimator)), rng)
+        return estimator.crop(picture, photo_box(picture))
+
+    return Bank(look, _turned_joints(joints, angle), copies, rng)
+
+
+def _rendered(samples: Samples, estimator: PoseEstimator, appearance: Appearance) -> Look:
+    def look(index: Tensor, rng: torch.Generator) -> Tensor:
+        chosen = samples[index].to(_device(estimator))
+        return estimator.crop(appearance.compose(chosen.render(), rng), chosen.box)
+
+    return look
+
+
+def _cut_out(photos: Tensor, rng: torch.Generator) -> Tensor:
+    """Every photograph several times: mirrored or not, a little shifted, nearer or farther."""
+    image = photos.repeat(PHOTO_COPIES, 1, 1, 1)
+    n, size = len(image), image.shape[-1]
+    draw = 2 * torch.rand(n, 4, generator=rng) - 1
+    image = torch.where((draw[:, 0] > 0)[:, None, None, None], image.flip(-1), image)
+    centre, side = size / 2 + 0.06 * size * draw[:, 1:3], size * (1 + 0.15 * draw[:, 3])
+    return torch.cat([resample(i, c, s, size) for i, c, s in _chunks(image, centre, side)])
+
+
+def _see(estimator: PoseEstimator, photos: Tensor) -> Tensor:
+    photos = photos.to(_device(estimator))
+    return estimator.predict(estimator.crop(photos, photo_box(photos))).joints.cpu()
+
+
+def _turned(image: Tensor, angle: Tensor) -> Tensor:
+    """Square images (N,3,S,S), their content turned counter-clockwise by angle (N,) radians."""
+    size = image.shape[-1]
+    middle, side = torch.full((len(image), 2), size / 2), torch.full((len(image),), float(size))
+    return resample(image, middle, side, size, angle=angle)
+
+
+def _turned_joints(joints: Tensor, angle: Tensor) -> Tensor:
+    """The same turn of joints (N,J,3) in camera axes, about the line of sight."""
+    cos, sin = angle.cos()[:, None], angle.sin()[:, None]
+    x, y, z = joints.unbind(-1)
+    return torch.stack([cos * x + sin * y, cos * y - sin * x, z], dim=-1)
+
+
+def _angles(n: int, rng: torch.Generator) -> Tensor:
+    angle = torch.pi * (2 * torch.rand(n, generator=rng) - 1)
+    upright = torch.rand(n, generator=rng) < UPRIGHT
+    return torch.where(upright, 0.06 * angle, angle)
+
+
+def _chunks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    return zip(*(torch.split(x, CHUNK) for x in tensors), strict=True)
+
+
+def _device(estimator: PoseEstimator) -> torch.device:
+    return next(estimator.module.parameters()).device if estimator.module is not None else torch.device("cpu")
