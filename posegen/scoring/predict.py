@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,8 @@ from posegen.protocols import PoseEstimator
 from posegen.scoring.meshes import Meshes
 from posegen.scoring.protocols import EvaluationProtocol
 from posegen.scoring.sides import predicted_side, true_side
-from posegen.scoring.windows import Seen, read_ahead
+from posegen.scoring.windows import Window, read_ahead
+from posegen.types import Estimate
 
 Columns = dict[str, NDArray[Any]]
 """One row a person: ``key``, ``groups`` (JSON), ``image``, ``size``, ``box``; ``predicted`` and ``true`` joints of the
@@ -47,35 +48,51 @@ class Judge:
         Raises PosegenError for an image that cannot be read, and for values that are not finite.
         """
         whole = getattr(self.estimator, "whole_image", False)
-        parts = []
-        for seen in _batches(read_ahead(records, self.workers, whole=whole), self.batch):
-            parts.append(self._batch(seen))
-            advance(None, len(seen))
+        module = self.estimator.module
+        device = next(module.parameters()).device if module is not None else torch.device("cpu")
+        parts: list[Columns] = []
+        people: list[Record] = []
+        sizes: list[tuple[int, int]] = []
+        crops: list[Tensor] = []
+
+        def flush() -> None:
+            parts.append(self._rows(people, sizes, self._predict(torch.cat(crops), people[0].key)))
+            advance(None, len(people))
+            for each in (people, sizes, crops):
+                each.clear()
+
+        for record, window in read_ahead(records, self.workers, whole=whole):
+            people.append(record)
+            sizes.append(window.size)
+            crops.append(self._crop(window, device))  # at once: a window is a hundred times its crop
+            if len(people) == self.batch:
+                flush()
+        if people:
+            flush()
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     @torch.inference_mode()
-    def _batch(self, seen: Sequence[Seen]) -> Columns:
+    def _crop(self, window: Window, device: torch.device) -> Tensor:
         started = time.perf_counter()
-        module = self.estimator.module
-        device = next(module.parameters()).device if module is not None else "cpu"
-        crops = [
-            self.estimator.crop(window.image[None].to(device).float() / 255, window.box[None].to(device))
-            for _, window in seen
-        ]
-        estimate = self.estimator.predict(torch.cat(crops))
+        crop = self.estimator.crop(window.image[None].to(device), window.box[None].to(device))
+        self.seconds += time.perf_counter() - started
+        return crop
+
+    @torch.inference_mode()
+    def _predict(self, crops: Tensor, first: str) -> dict[str, Tensor]:
+        started = time.perf_counter()
+        estimate = self.estimator.predict(crops)
         own = {
             name: value.detach().float().cpu()
             for name in ("joints", "body_pose", "global_orient", "betas")
             if (value := getattr(estimate, name)) is not None
         }
         self.seconds += time.perf_counter() - started
-        first = seen[0][0].key
         alarms.check_finite(f"people from {first} on", own, CHECK)
-        return self._rows([record for record, _ in seen], [window.size for _, window in seen], own)
+        return own
 
+    @torch.inference_mode()
     def _rows(self, records: Sequence[Record], sizes: Sequence[tuple[int, int]], own: dict[str, Tensor]) -> Columns:
-        from posegen.types import Estimate
-
         predicted = predicted_side(Estimate(**own), self.estimator.joint_set, self.protocol, self.meshes)
         true = true_side(records, self.protocol, self.meshes)
         alarms.check_finite(f"people from {records[0].key} on", {"the truth": true.joints}, "check the dataset's files")
@@ -121,14 +138,3 @@ def _seen_from(records: Sequence[Record]) -> Columns:
     turns = [viewpoints.body_to_camera(record, "joints") for record in records]
     azimuth, elevation, _ = viewpoints.angles(torch.stack([nowhere if turn is None else turn for turn in turns]))
     return {"azimuth": azimuth.numpy(), "elevation": elevation.numpy()}
-
-
-def _batches(seen: Iterator[Seen], size: int) -> Iterator[list[Seen]]:
-    batch: list[Seen] = []
-    for each in seen:
-        batch.append(each)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

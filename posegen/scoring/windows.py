@@ -22,13 +22,13 @@ REACH = 2.0
 """A window's side over the person's longer side: more than any estimator's crop."""
 GRID = 32
 """Windows begin at multiples of this, so that an estimator's pyramid of shrunk copies is that of the whole picture."""
-AHEAD = 8  # pictures read ahead by each thread
+AHEAD = 3  # pictures read ahead by each thread
 OPAQUE = ("RGB", "L", "CMYK", "YCbCr", "1")
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """image: (3,h,w) uint8.  box: (4,) in the window's pixels.  size: width and height of the whole picture."""
+    """image: (3,h,w) float32 in [0,1].  box: (4,) in its pixels.  size: width and height of the whole picture."""
 
     image: Tensor
     box: Tensor
@@ -70,23 +70,35 @@ def windows(path: Path, people: Sequence[Record], whole: bool = False) -> list[S
     if picture.mode == "RGBA":
         white = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(white, picture).convert("RGB")
-    return [(record, _cut(picture, record, whole)) for record in people]
+    if whole:
+        pixels = _floats(picture)
+        return [(record, Window(pixels, _box(record), picture.size)) for record in people]
+    return [(record, _cut(picture, record)) for record in people]
 
 
-def _cut(picture: Image.Image, record: Record, whole: bool) -> Window:
-    if record.box is None or not bool(record.box.isfinite().all()):
-        raise AssetError(f"{record.key} has no box around the person", "evaluate a dataset with boxes")
-    x0, y0, x1, y1 = record.box.tolist()
-    reach = max(picture.size) * 2 if whole else REACH / 2 * max(x1 - x0, y1 - y0, 1.0)
+def _cut(picture: Image.Image, record: Record) -> Window:
+    box = _box(record)
+    x0, y0, x1, y1 = box.tolist()
+    reach = REACH / 2 * max(x1 - x0, y1 - y0, 1.0)
     cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
     left, top = (max(0, int((c - reach) // GRID * GRID)) for c in (cx, cy))
     right, bottom = min(picture.width, int(cx + reach) + 1), min(picture.height, int(cy + reach) + 1)
     if left >= right or top >= bottom:
         left, top, right, bottom = 0, 0, 1, 1  # the box lies outside: the crop shows its own fill
-    pixels = np.asarray(picture.crop((left, top, right, bottom)))
-    corner = record.box.new_tensor([left, top, left, top])
-    image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-    return Window(image, record.box - corner, picture.size)
+    corner = box.new_tensor([left, top, left, top])
+    return Window(_floats(picture.crop((left, top, right, bottom))), box - corner, picture.size)
+
+
+def _floats(picture: Image.Image) -> Tensor:
+    """(3,h,w) in [0,1]. Done where pictures are read, so that the estimator does not wait for it."""
+    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+    return pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+
+
+def _box(record: Record) -> Tensor:
+    if record.box is None or not bool(record.box.isfinite().all()):
+        raise AssetError(f"{record.key} has no box around the person", "evaluate a dataset with boxes")
+    return record.box
 
 
 def _may_have_alpha(path: Path, repair: str) -> bool:
