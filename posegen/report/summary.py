@@ -27,7 +27,7 @@ def before_after(result: Mapping[str, Any]) -> Table:
 
 def _table(title: str, caption: str) -> Table:
     """Narrow enough for 80 columns."""
-    table = Table(title=title, caption=caption, caption_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, caption=caption, caption_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=0)
     table.add_column("split", no_wrap=True)
     return table
 

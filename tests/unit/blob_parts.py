@@ -11,12 +11,14 @@ from posegen_priors.priors import Normal
 from posegen_starter.body import OpenBody
 
 from posegen.appearance import Appearance
+from posegen.banks import Bank, labelled
 from posegen.body import Body
 from posegen.datasets.generated import Samples, concatenate
 from posegen.datasets.poses import RealPoses
-from posegen.finetune import Anchors, Finetuning
+from posegen.finetune import Finetuning
 from posegen.generate import render_samples
 from posegen.loop import PoseGen
+from posegen.protocols import PoseEstimator
 from posegen.settings import AppearanceSettings, CameraSettings, FinetuneSettings, RetainSettings, Settings
 from posegen.testing.blobs import BlobEstimator, BlobRenderer
 from posegen.types import Clip
@@ -75,21 +77,23 @@ def samples(n: int, seed: int = 11, size: int = 24) -> Samples:
     )
 
 
+def bank(n: int, seed: int = 11, copies: int = 0, varied: AppearanceSettings = PLAIN) -> Bank:
+    return labelled(samples(n, seed), BlobEstimator(rng(2)), appearance(varied), copies, rng(seed))
+
+
 def finetuning(
     *,
-    estimator: BlobEstimator | None = None,
-    replay: Samples | None = None,
-    photos: Anchors | None = None,
+    estimator: PoseEstimator | None = None,
+    replay: Bank | None = None,
+    recall: list[tuple[float, Bank]] | None = None,
     retain: dict[str, Any] | None = None,
-    varied: AppearanceSettings = PLAIN,
     **settings: Any,
 ) -> Finetuning:
     return Finetuning(
         estimator or BlobEstimator(rng(2)),
         body().joint_set("smpl24"),
         replay=replay,
-        photos=photos,
-        appearance=appearance(varied),
+        recall=recall or [],
         settings=FinetuneSettings(**{"d": 10.0, "epochs": 2, "batch": 4} | settings),
         retain=RetainSettings(**retain or {}),
     )

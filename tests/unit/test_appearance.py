@@ -120,13 +120,14 @@ def test_labels_and_renders_are_untouched() -> None:
 
 class TestEffects:
     def changed(self, effect: str, value: float) -> torch.Tensor:
-        """What one effect alone does to grey-ish photographs, per image: (N, 3, ...)."""
-        photo = 0.3 + 0.3 * backgrounds(64)
-        return Appearance(plain(**{effect: value}), backgrounds()).photograph(photo, rng()) - photo
+        """What one effect alone does to people that fill the picture, in muted colours: (N,3,H,W)."""
+        person = 0.3 + 0.3 * backgrounds(64)
+        filled = Render(person, torch.ones(64, 1, SIZE, SIZE))
+        return Appearance(plain(**{effect: value}), backgrounds()).compose(filled, rng()) - person
 
     @pytest.mark.parametrize("effect", EFFECTS)
     def test_each_has_its_own_setting(self, effect: str) -> None:
-        strong = 2.0 if effect == "blur" else 0.4  # a blur of half a pixel is none
+        strong = {"blur": 2.0, "hue": 0.9}.get(effect, 0.4)  # pixels, and a share of people; the rest are changes
         change = self.changed(effect, strong).flatten(1).abs().mean(1)
         assert (change > 1e-4).float().mean() > 0.75
         assert change.std() > 0.05 * change.mean(), "by chance more or less"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from blob_parts import finetuning, method, samples
+from blob_parts import bank, finetuning, method
 
 from posegen import states
 from posegen.checkpoint import load_tensors, save_tensors
@@ -84,7 +84,7 @@ class TestFinetuning:
     def epochs(tuning: Finetuning, n: int) -> list[torch.Tensor]:
         losses = []
         for _ in range(n):
-            losses += [p.loss for p in tuning.epoch(samples(6), torch.Generator().manual_seed(tuning.epochs))]
+            losses += [p.loss for p in tuning.epoch(bank(6), torch.Generator().manual_seed(tuning.epochs))]
         return losses
 
     @pytest.mark.parametrize("stop", [1, 2])

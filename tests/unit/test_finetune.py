@@ -1,0 +1,246 @@
+"""Stage 2: what a step learns, what it leaves alone, and what keeps the network from forgetting."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from blob_parts import appearance, bank, body, finetuning, rng, samples
+from torch import Tensor, nn
+
+from posegen import losses
+from posegen.banks import Bank, labelled, recalled
+from posegen.finetune import Finetuning, Progress
+from posegen.protocols import PoseEstimator
+from posegen.settings import AppearanceSettings
+from posegen.testing.blobs import BlobEstimator
+from posegen.types import Estimate
+
+
+class Deep:
+    """A network with batch norm, dropout, and a first layer that may be kept."""
+
+    joint_set, input_size, differentiable, lr = "smpl24", 16, True, 1e-3
+
+    def __init__(self, frozen: tuple[str, ...] = (), dropout: float = 0.5) -> None:
+        self.frozen = frozen
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.module: nn.Module = nn.Sequential(
+                nn.Conv2d(3, 4, 4, 4),
+                nn.BatchNorm2d(4),
+                nn.ReLU(),
+                nn.Flatten(),
+                nn.Dropout(dropout),
+                nn.Linear(64, 72),
+            )
+        self.module.eval().requires_grad_(False)
+
+    def crop(self, image: Tensor, box: Tensor) -> Tensor:
+        return BlobEstimator.crop(self, image, box)  # type: ignore[arg-type]
+
+    def predict(self, crop: Tensor) -> Estimate:
+        return Estimate(self.module(crop).unflatten(1, (24, 3)))
+
+
+def weights(tuning: Finetuning) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in tuning.module.state_dict().items()}
+
+
+def train(tuning: Finetuning, pool: Bank, epochs: int = 1) -> list[Progress]:
+    return [p for _ in range(epochs) for p in tuning.epoch(pool, rng(tuning.epochs))]
+
+
+class TestEpoch:
+    @pytest.mark.parametrize(
+        ("n", "batch", "replay", "steps"), [(8, 4, 0.0, 2), (9, 4, 0.0, 3), (9, 4, 0.5, 5), (3, 32, 0.3, 1)]
+    )
+    def test_steps(self, n: int, batch: int, replay: float, steps: int) -> None:
+        tuning = finetuning(batch=batch, replay=bank(2, 5), retain={"replay": replay})
+        assert tuning.steps(n) == steps == len(train(tuning, bank(n)))
+        assert tuning.epochs == 1
+
+    def test_every_sample_once(self) -> None:
+        class Counting(Bank):
+            def draw(self, index: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+                seen.extend(index.tolist())
+                return super().draw(index, rng)
+
+        seen: list[int] = []
+        pool = bank(9)
+        train(finetuning(), Counting(pool.look, pool.target, 0, rng()))
+        assert sorted(seen) == list(range(9)) and seen != sorted(seen)
+
+    def test_the_error_falls(self) -> None:
+        progress = train(finetuning(estimator=Deep(), lr=1e-2, epochs=15), bank(8), 15)
+        assert progress[-1].loss < 0.85 * progress[0].loss
+
+    def test_one_seed_gives_one_network(self) -> None:
+        one, other = (finetuning() for _ in range(2))
+        for tuning in (one, other):
+            train(tuning, bank(6, varied=AppearanceSettings()), 2)
+        assert all(torch.equal(a, b) for a, b in zip(weights(one).values(), weights(other).values(), strict=True))
+
+    def test_afterwards_the_network_is_ready_to_be_used(self) -> None:
+        tuning = finetuning(estimator=Deep())
+        train(tuning, bank(4))
+        assert not tuning.module.training and not any(p.requires_grad for p in tuning.module.parameters())
+
+
+class TestLearningRate:
+    def rates(self, **settings: Any) -> list[float]:
+        tuning, rates = finetuning(**settings), []
+        for _ in range(tuning.settings.epochs):
+            rates += [tuning.adam.param_groups[0]["lr"] for _ in tuning.epoch(bank(8), rng())]
+        return rates
+
+    def test_rises_and_falls_once_a_round(self) -> None:
+        rates = self.rates(epochs=10, lr=0.01)
+        peak = rates.index(max(rates))
+        assert 0 < peak <= 2 and rates[0] < 0.1 * rates[peak] <= 0.01
+        assert rates[peak:] == sorted(rates[peak:], reverse=True) and rates[-1] < 0.1 * rates[peak]
+
+    def test_is_the_estimator_s_own_where_none_is_given(self) -> None:
+        assert finetuning().lr == BlobEstimator.lr == 1e-3
+        assert finetuning(lr=0.5).lr == 0.5
+
+
+class TestWhatIsLeftAlone:
+    def test_statistics_of_batch_norm(self) -> None:
+        tuning = finetuning(estimator=Deep())
+        before = weights(tuning)
+        train(tuning, bank(8), 2)
+        after = weights(tuning)
+        moved = {name for name in before if not torch.equal(before[name], after[name])}
+        assert moved == {"0.weight", "0.bias", "1.weight", "1.bias", "5.weight", "5.bias"}
+
+    def test_layers_that_the_estimator_wants_kept(self) -> None:
+        tuning = finetuning(estimator=Deep(frozen=("0.*", "5.bias")))
+        before = weights(tuning)
+        train(tuning, bank(8), 2)
+        moved = {name for name, value in weights(tuning).items() if not torch.equal(before[name], value)}
+        assert moved == {"1.weight", "1.bias", "5.weight"}
+
+    def test_samples_and_originals(self) -> None:
+        tuning, pool = finetuning(), bank(5)
+        target, original = pool.target.clone(), {n: p.clone() for n, p in tuning.original.items()}
+        train(tuning, pool, 2)
+        assert torch.equal(pool.target, target)
+        assert all(torch.equal(original[n], p) for n, p in tuning.original.items())
+
+
+class TestThreshold:
+    def test_progress_is_eq_13(self) -> None:
+        """The loss of the batch as ``losses.finetune`` has it, before the step."""
+        estimator, pool, limbs = BlobEstimator(rng(2)), bank(6), body().joint_set("smpl24")
+        crops, truth = pool.draw(torch.arange(6), rng())
+        joints = estimator.predict(crops).joints
+        each = torch.stack(
+            [losses.finetune(j[None], t[None], limbs, d=10)[0] for j, t in zip(joints, truth, strict=True)]
+        )
+        d = each.sort().values[3:5].mean().item()  # four of six are below
+        (progress,) = train(finetuning(estimator=estimator, batch=6, d=d), pool)
+        assert progress.loss.item() == pytest.approx(each[each < d].mean().item(), rel=1e-5)
+        assert progress.kept.item() == pytest.approx(4 / 6)
+
+    def test_a_batch_over_d_teaches_nothing(self) -> None:
+        tuning = finetuning(d=1e-6)
+        before = weights(tuning)
+        progress = train(tuning, bank(4))
+        assert all(p.loss == 0 and p.kept == 0 for p in progress)
+        assert all(torch.equal(before[n], v) for n, v in weights(tuning).items())
+
+
+class TestRetention:
+    def seen(self, estimator: PoseEstimator, n: int = 8) -> Bank:
+        return recalled(samples(n, 21), estimator, appearance(), 0, rng())
+
+    def drift(self, tuning: Finetuning, memory: Bank) -> float:
+        crops, before = memory.draw(torch.arange(len(memory)), rng())
+        return (tuning.estimator.predict(crops).joints - before).norm(dim=-1).mean().item()
+
+    def test_recall_holds_what_the_original_network_said(self) -> None:
+        drifts = []
+        for weight in (0.0, 1.0, 10.0):
+            estimator = Deep(dropout=0.0)
+            memory = self.seen(estimator)
+            tuning = finetuning(
+                estimator=estimator, recall=[(weight, memory)], lr=1e-2, epochs=10, retain={"share": 1.0}
+            )
+            assert self.drift(tuning, memory) < 1e-6
+            train(tuning, bank(8), 10)
+            drifts.append(self.drift(tuning, memory))
+        assert drifts[0] > drifts[1] > drifts[2] and drifts[0] > 2 * drifts[2]
+
+    def test_recalled_is_the_distance_to_it(self) -> None:
+        estimator = BlobEstimator(rng(2))
+        memory = self.seen(estimator)
+        memory.target += torch.tensor([0.3, 0.0, 0.4])
+        (progress,) = train(finetuning(estimator=estimator, recall=[(1.0, memory)], batch=8, d=1e-6), bank(8))
+        assert progress.recalled.item() == pytest.approx(0.5, abs=1e-5)
+
+    def test_replay_takes_its_share_of_the_batch(self) -> None:
+        tuning = finetuning(replay=bank(3, 5), batch=10, retain={"replay": 0.3})
+        assert (tuning.replayed, tuning.fresh) == (3, 7)
+        assert finetuning(replay=None, batch=10, retain={"replay": 0.3}).fresh == 10
+        assert finetuning(replay=bank(3, 5), batch=10, retain={"replay": 1.0}).fresh == 1
+
+    def test_replayed_samples_are_learned(self) -> None:
+        """Only replayed samples are below d; the step must be theirs."""
+        far = bank(4)
+        far.target = far.target + 100 * torch.randn(far.target.shape, generator=rng(1))
+        tuning = finetuning(replay=bank(8, 5), lr=1e-2, batch=8, d=2.0, scale_aligned=False, retain={"replay": 0.5})
+        progress = train(tuning, far)
+        assert all(p.kept == 0.5 for p in progress)
+        assert any(not torch.equal(tuning.original[n], p) for n, p in tuning.module.named_parameters())
+
+    def test_distance_to_the_original_weights(self) -> None:
+        def moved(weight: float) -> float:
+            tuning = finetuning(lr=1e-2, epochs=10, retain={"weights": weight})
+            train(tuning, bank(8), 10)
+            return math.sqrt(
+                sum((p - tuning.original[n]).square().sum().item() for n, p in tuning.module.named_parameters())
+            )
+
+        assert moved(0.0) > 2 * moved(1.0) > 0
+
+    @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+    def test_average(self, share: float) -> None:
+        tuning = finetuning(retain={"average": share})
+        train(tuning, bank(4))
+        tuned = weights(tuning)
+        tuning.average()
+        for name, value in weights(tuning).items():
+            expected = share * tuned[name] + (1 - share) * tuning.original[name]
+            torch.testing.assert_close(value, expected, atol=1e-7, rtol=0)
+            if share in (0.0, 1.0):
+                assert torch.equal(value, tuned[name] if share else tuning.original[name])
+
+
+class TestBank:
+    VARIED = AppearanceSettings()
+
+    def test_labelled_keeps_the_truth(self) -> None:
+        drawn = samples(5)
+        pool = labelled(drawn, BlobEstimator(rng(2)), appearance(), 0, rng())
+        crops, target = pool.draw(torch.tensor([3, 0]), rng())
+        assert crops.shape == (2, 3, 16, 16) and torch.equal(target, drawn.truth[[3, 0]]) and len(pool) == 5
+
+    def test_without_copies_every_look_is_another(self) -> None:
+        pool = bank(3, varied=self.VARIED)
+        index, random = torch.arange(3), rng()
+        assert not torch.equal(pool.draw(index, random)[0], pool.draw(index, random)[0])
+
+    def test_copies_are_drawn_once(self) -> None:
+        pool, random = bank(40, copies=2, varied=self.VARIED), rng(3)
+        looks = [pool.draw(torch.arange(40), random)[0] for _ in range(12)]
+        distinct = torch.stack(looks).flatten(1).unique(dim=0)
+        assert len(distinct) == 2 and looks[0].dtype == torch.float32
+
+    def test_pick_is_random_and_of_the_seed(self) -> None:
+        pool = bank(9)
+        first, again, other = (pool.pick(30, rng(seed))[1] for seed in (1, 1, 2))
+        assert torch.equal(first, again) and not torch.equal(first, other)
+        assert len(first.flatten(1).unique(dim=0)) > 6
