@@ -31,8 +31,11 @@ class CameraSettings(Options):
 
 class GeneratorSettings(Options):
     z_dim: PositiveInt = 32
+    """Numbers in z."""
     width: PositiveInt = 256
+    """Units of each hidden layer."""
     stages: PositiveInt = 2
+    """Stages of two hidden layers after the first."""
     lr: PositiveFloat = 1e-4
     """Adam's learning rate of the generator."""
     discriminator_lr: PositiveFloat = 1e-4
@@ -76,6 +79,10 @@ class LoopSettings(Options):
     """Largest gradient norm of generator and discriminator."""
     samples: PositiveInt = 1500
     """(image, pose) pairs drawn from the generator in each round."""
+    real: Share = 0.0
+    """Share of these whose pose is a real one, seen from the generator's view. Not in the paper."""
+    level: Share = 0.0
+    """Share of these whose camera is held level, as people hold one: K without its roll. Not in the paper."""
 
 
 class AppearanceSettings(Options):
@@ -83,19 +90,21 @@ class AppearanceSettings(Options):
 
     backgrounds: Share = 0.9
     """Share of images that get a background photograph."""
-    brightness: NonNegativeFloat = 0.3
-    contrast: NonNegativeFloat = 0.3
+    brightness: NonNegativeFloat = 0.35
+    """Largest relative change of brightness, of the person and of the picture."""
+    contrast: NonNegativeFloat = 0.4
+    """Largest relative change of contrast."""
     colour: NonNegativeFloat = 0.15
     """Largest relative change of each colour channel."""
     hue: Share = 0.75
     """Share of people in other colours than their own: clothes must not tell front from back."""
     shade: Share = 0.75
     """Largest share of its light that a person loses, as against the light."""
-    haze: Share = 0.4
+    haze: Share = 0.5
     """Largest share of a white veil over the picture, as against the light."""
     noise: NonNegativeFloat = 0.03
     """Largest standard deviation of pixel noise."""
-    blur: NonNegativeFloat = 1.0
+    blur: NonNegativeFloat = 1.2
     """Largest standard deviation of Gaussian blur, pixels."""
 
 
@@ -126,7 +135,9 @@ class RetainSettings(Options):
 
 class FinetuneSettings(Options):
     epochs: PositiveInt = 3
+    """Passes over the generated samples in each round."""
     batch: PositiveInt = 32
+    """Labelled images in a step; recalled ones come on top."""
     lr: PositiveFloat | None = None
     """Adam's learning rate; without one, the estimator's own."""
     d: PositiveFloat = 0.2
@@ -141,6 +152,7 @@ class FinetuneSettings(Options):
 
 class EvaluateSettings(Options):
     splits: tuple[str, ...] = ("ind", "usd", "ood_people", "ood_action", "real")
+    """Splits of the open benchmark to measure."""
     samples: PositiveInt = 200
     """Images of each rendered split."""
     bootstrap: PositiveInt = 1000
@@ -151,7 +163,9 @@ class Settings(Options):
     """One run."""
 
     seed: NonNegativeInt = 0
+    """Seed of every random draw."""
     device: str = "cpu"
+    """Where to compute: cpu, cuda, cuda:1, ..."""
     renderer: Selection = Selection(name="mesh")
     estimator: Selection = Selection(name="blazepose")
     prior: Selection = Selection(name="normal")
