@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,14 @@ class Track:
         spent = time.perf_counter() - started
         self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 2)
         self.console.print(f"[green]✓[/] {name:<26} {spent:6.1f} s  [dim]{phase.figures}", highlight=False)
+
+    @contextmanager
+    def scan(self, name: str) -> Iterator[Callable[[int, int], None]]:
+        """A live line for a scan that says how far it is, and how far it goes, once it is under way."""
+        columns = (TextColumn("{task.description:<28}"), BarColumn(bar_width=24), MofNCompleteColumn())
+        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as live:
+            task = live.add_task(name, total=None)
+            yield lambda done, total: live.update(task, completed=done, total=total)
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append to metrics.jsonl. Raises PosegenError when the disk is full."""

@@ -7,7 +7,7 @@ entry has some. Its module is imported when the dataset is opened, not before.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ class KnownDataset:
 
     target: ``module:Class`` of its loader.  splits: the usual one for an evaluation first.  protocols: the default one
     first, none where there is nothing to judge.  asset: the registered folder, empty for data without a fixed place.
-    options: keyword arguments of the loader beside root and split.
+    options: keyword arguments of the loader beside root and split.  scans: it tells its ``progress``.
     """
 
     name: str
@@ -35,6 +35,7 @@ class KnownDataset:
     protocols: tuple[str, ...] = ()
     asset: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
+    scans: bool = False
 
 
 DATASETS: dict[str, KnownDataset] = {
@@ -47,6 +48,7 @@ DATASETS: dict[str, KnownDataset] = {
             ("test", "validation", "train"),
             ("3dpw/spin", "3dpw/challenge", "3dpw/vibe", "3dpw/limbs"),
             "3dpw",
+            scans=True,
         ),
         KnownDataset(
             "agora",
@@ -55,6 +57,7 @@ DATASETS: dict[str, KnownDataset] = {
             ("validation", "train"),
             ("agora/official", "agora/crops", "agora/limbs"),
             "agora",
+            scans=True,
         ),
         KnownDataset(
             "agora-smplx",
@@ -64,6 +67,7 @@ DATASETS: dict[str, KnownDataset] = {
             ("agora-smplx/limbs",),
             "agora",
             {"model": "smplx"},
+            scans=True,
         ),
         KnownDataset(
             "ski",
@@ -95,6 +99,7 @@ DATASETS: dict[str, KnownDataset] = {
             "AMASS motion capture: poses without images",
             ("all", "train", "validation", "test"),
             asset="amass",
+            scans=True,
         ),
         KnownDataset(
             "surreal",
@@ -103,6 +108,7 @@ DATASETS: dict[str, KnownDataset] = {
             ("test", "validation", "train"),
             ("surreal/limbs",),
             "surreal",
+            scans=True,
         ),
         KnownDataset("bvh", "posegen.datasets.bvh:Bvh", "a folder of BVH motion files: poses without images"),
         KnownDataset(
@@ -135,9 +141,15 @@ def parse(text: str) -> tuple[str, Path | None]:
     return known(name).name, Path(path).expanduser() if path else None
 
 
-def open_dataset(name: str, split: str | None = None, root: Path | None = None) -> Dataset:
+def open_dataset(
+    name: str,
+    split: str | None = None,
+    root: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Dataset:
     """One split of a dataset, lazily; the usual one without ``split``, from the registered folder without ``root``.
 
+    progress: called with the number of files scanned, and of all, where the loader has to look into each of them.
     Raises UsageError for an unknown name or split, AssetError where nothing is registered or what is there cannot be
     this dataset.
     """
@@ -152,5 +164,6 @@ def open_dataset(name: str, split: str | None = None, root: Path | None = None) 
         root = assets.find(entry.asset)
     module, _, attribute = entry.target.partition(":")
     loader = getattr(importlib.import_module(module), attribute)
-    dataset: Dataset = loader(root, split, **entry.options)
+    telling = {"progress": progress} if entry.scans else {}
+    dataset: Dataset = loader(root, split, **entry.options, **telling)
     return dataset

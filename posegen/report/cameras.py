@@ -26,7 +26,8 @@ def compare(
     """Read the datasets, given by name and folder, and write ``out``. Raises PosegenError as their loaders do."""
     track, found = Track(None, console), []
     for name, root in chosen:
-        dataset = open_dataset(name, split, root)
+        with track.scan(f"scan {name}") as progress:
+            dataset = open_dataset(name, split, root, progress)
         with track.phase(f"{name} {dataset.split}", -(-len(dataset) // every)) as phase:
             seen = viewpoints.collect(dataset, axes, every=every, advance=phase.advance)
         found.append(replace(seen, name=f"{name} {root.name}") if root and dataset.split == "all" else seen)

@@ -216,8 +216,8 @@ def limbs(predicted: Side, true: Side) -> Scores:
 
 
 def whole_in_image(record: Record) -> bool:
-    """SPIN leaves out people of MPI-INF-3DHP of whom a joint lies outside the image."""
-    return record.visible is None or bool(record.visible.all())
+    """SPIN leaves out people of MPI-INF-3DHP of whom a joint lies outside the image; the loader marks them."""
+    return record.groups.get("inside", "yes") == "yes"
 
 
 def frontal(record: Record) -> bool:

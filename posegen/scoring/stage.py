@@ -69,7 +69,9 @@ def measure(
     estimator: PoseEstimator, settings: Settings, request: Request, console: Console | None = None
 ) -> dict[str, Any]:
     """``evaluate`` for an estimator that is there already. Torch's own generators are seeded anew for each part."""
-    dataset, track = open_dataset(request.dataset, request.split, request.root), Track(None, console)
+    track = Track(None, console)
+    with track.scan(f"scan {request.dataset}") as progress:
+        dataset = open_dataset(request.dataset, request.split, request.root, progress)
     if estimator.module is not None:
         estimator.module.requires_grad_(False).eval()
     can = abilities(estimator)

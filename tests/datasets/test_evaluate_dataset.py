@@ -14,6 +14,7 @@ from PIL import Image
 from rich.console import Console
 
 from posegen import assets
+from posegen.datasets.records import Record
 from posegen.datasets.registry import DATASETS, open_dataset
 from posegen.datasets.threedpw import ThreeDPW
 from posegen.errors import AssetError, UsageError
@@ -26,6 +27,7 @@ from posegen.settings import Settings
 from posegen.types import Estimate
 
 from .fixtures_agora import Crowd
+from .fixtures_mpi_inf_3dhp import write_test
 from .fixtures_threedpw import FRAMES, sequence, threedpw
 
 ROOT = Path(__file__).parents[2]
@@ -324,7 +326,7 @@ def test_a_window_gives_the_crop_of_the_whole_picture(tmp_path):
     coarse.save(tmp_path / "a.png")
     estimator = BlazePose(BlazePose.Options())
     for box in ((300.0, 500, 700, 1500), (5, 10, 300, 600), (900, 1700, 1079, 1919), (500, 900, 540, 1000)):
-        record = windows.Record("a/0/0", image=tmp_path / "a.png", box=torch.tensor(box, dtype=torch.float32))
+        record = Record("a/0/0", image=tmp_path / "a.png", box=torch.tensor(box, dtype=torch.float32))
         (_, part), (_, whole) = (windows.windows(tmp_path / "a.png", [record], whole=w)[0] for w in (False, True))
         assert whole.image.shape == (3, 1920, 1080)
         a, b = (estimator.crop(w.image[None], w.box[None]) for w in (part, whole))
@@ -335,7 +337,7 @@ def test_transparent_pictures_stand_before_white(tmp_path):
     pixels = np.zeros((8, 8, 4), dtype=np.uint8)
     pixels[2:6, 2:6] = (200, 0, 0, 255)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    record = windows.Record("a/0/0", image=tmp_path / "a.png", box=torch.tensor([2.0, 2, 6, 6]))
+    record = Record("a/0/0", image=tmp_path / "a.png", box=torch.tensor([2.0, 2, 6, 6]))
     ((_, window),) = windows.windows(tmp_path / "a.png", [record])
     assert window.image[:, 0, 0].tolist() == [1, 1, 1]
     assert window.image[:, 4, 4].mul(255).tolist() == [200, 0, 0]
@@ -425,6 +427,30 @@ def test_3dpw_challenge_takes_the_frames_that_the_tool_takes(tmp_path):
     root = threedpw(tmp_path, {"golden": content})
     golden = json.loads((ROOT / "tests/parity/data/metrics.json").read_text())["results"]["pw3d_valid_indices"]
     assert [int(r.key.split("/")[1]) for r in ThreeDPW(root, "test")] == golden
+
+
+def test_spins_3dhp_leaves_out_people_who_are_cut_off_and_the_official_one_does_not(tmp_path):
+    records = list(open_dataset("3dhp", "test", write_test(tmp_path)))
+    keep = protocols.find("3dhp/spin").keep
+    assert [keep(r) for r in records].count(False) == 1
+    assert protocols.find("3dhp/official").keep is None
+
+
+def test_the_frontal_camera_of_h36m():
+    keep = protocols.find("h36m/p2").keep
+    assert [keep(Record("a/0", groups={"camera": c})) for c in ("60457274", "54138969")] == [True, False]
+    with pytest.raises(UsageError, match="which took it"):
+        keep(Record("a/0"))
+
+
+def test_a_scan_tells_how_far_it_is(data):
+    told = []
+    open_dataset("3dpw", "test", data[0], lambda done, total: told.append((done, total)))
+    assert told in ([], [(1, 1)])  # nothing to tell where the index is still good
+    for path in (data[0] / "sequenceFiles/test").iterdir():
+        path.touch()
+    open_dataset("3dpw", "test", data[0], lambda done, total: told.append((done, total)))
+    assert told[-1] == (1, 1)
 
 
 def test_protocols_and_datasets_know_each_other():
