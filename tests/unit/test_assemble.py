@@ -24,7 +24,7 @@ from posegen.types import Estimate
 class Blackbox:
     class Options(posegen.Options):
         depth: int = 1
-    joint_set, input_size, differentiable, module, lr = "smpl24", 64, False, None, 1e-4
+    joint_set, input_size, differentiable, module, lr, frozen = "smpl24", 64, False, None, 1e-4, ()
     def __init__(self, options, *, device="cpu"): pass
     def crop(self, image, box): return image
     def predict(self, crop): return Estimate(torch.zeros(len(crop), 24, 3))

@@ -74,7 +74,7 @@ class TestEpoch:
         assert sorted(seen) == list(range(9)) and seen != sorted(seen)
 
     def test_the_error_falls(self) -> None:
-        progress = train(finetuning(estimator=Deep(), lr=1e-2, epochs=15), bank(8), 15)
+        progress = train(finetuning(estimator=Deep(), lr=1e-2, epochs=40), bank(8), 40)
         assert progress[-1].loss < 0.85 * progress[0].loss
 
     def test_one_seed_gives_one_network(self) -> None:
