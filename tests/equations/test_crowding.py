@@ -29,9 +29,7 @@ def uniform_rotations(n: int) -> torch.Tensor:
 def test_equals_the_formula_pair_by_pair() -> None:
     view = torch.randn(5, 3, generator=stream(), dtype=torch.float64)
     rotation = rotvec_to_rotmat(view)
-    pairs = [
-        math.exp(-(rotation[i] - rotation[j]).square().sum().item()) for i in range(5) for j in range(5) if i != j
-    ]
+    pairs = [math.exp(-(rotation[i] - rotation[j]).square().sum().item()) for i in range(5) for j in range(5) if i != j]
     assert crowding(view).item() == pytest.approx(math.log(sum(pairs) / 20), abs=1e-12)
 
 
