@@ -27,7 +27,8 @@ class KnownAsset:
     """A licensed file, or folder, that users bring.
 
     files: accepted file names, the official one first (empty for a folder).  contains: glob patterns of which a folder
-    must match one.  page: where to register.  sha256: of the published file, where known.
+    must match one.  needed_by: what uses it, beside components and datasets.  page: where to register.
+    sha256: of the published file, where known.
     """
 
     name: str
@@ -36,6 +37,7 @@ class KnownAsset:
     licence: str
     files: tuple[str, ...] = ()
     contains: tuple[str, ...] = ()
+    needed_by: tuple[str, ...] = ()
     sha256: str = ""
 
 

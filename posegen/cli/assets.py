@@ -15,7 +15,7 @@ Name = Annotated[str, typer.Argument(help="An asset of `posegen assets list`.")]
 
 @app.command("list", cls=Verb)
 def list_() -> None:
-    """List known assets, where they are registered, and where to get them."""
+    """List known assets: where they are registered, what needs them, their accepted names, where to get them."""
     from posegen import assets
     from posegen.cli import screen
     from posegen.registry import registry
@@ -25,8 +25,10 @@ def list_() -> None:
     for name in [*known, *sorted((assets.declared() | set(registered)) - set(known))]:
         asset, entry = known.get(name), registered.get(name)
         summary, page = (asset.summary, asset.page) if asset else ("", "")
-        rows.append((name, entry["path"] if entry else "-", summary, page))
-    screen.table(("asset", "registered at", "what", "get it from"), rows)
+        names = ", ".join(asset.files or asset.contains) if asset else ""
+        needed = ", ".join(assets.needed_by(name))
+        rows.append((name, entry["path"] if entry else "-", summary, needed, names, page))
+    screen.table(("asset", "registered at", "what", "needed by", "accepted", "get it from"), rows)
 
 
 @app.command("set", cls=Verb)

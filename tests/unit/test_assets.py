@@ -189,3 +189,10 @@ def test_every_known_asset_can_be_registered_under_its_official_name(tmp_path):
             file = tmp_path / name
             file.write_bytes(b"\x80content")
             assert assets.register(asset.name, file) == file
+
+
+def test_what_needs_an_asset_is_known():
+    assert assets.needed_by("spin-checkpoint") == ["estimator spin"]
+    assert assets.needed_by("agora") == ["dataset agora", "dataset agora-smplx"]
+    assert any("3dpw/spin" in each for each in assets.needed_by("smpl-male"))
+    assert assets.needed_by("something") == []
