@@ -45,6 +45,9 @@ class PoseEstimator(Protocol):
     ``differentiable``: gradients reach the crop.  ``module``: the network that fine-tuning trains, or None for a
     black box.  ``lr``: the learning rate that suits its fine-tuning.  ``frozen``: patterns (``fnmatch``) of the names
     of parameters that fine-tuning leaves as they are.
+
+    An estimator that must know where in the whole picture the person is may also have ``whole_image = True``: on
+    datasets its ``crop`` then gets whole pictures.
     """
 
     joint_set: str
