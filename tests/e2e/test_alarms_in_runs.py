@@ -105,13 +105,13 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class TestFinetuning:
     def test_divergence(self, tmp_path: Path, dataset: Path) -> None:
         with pytest.raises(PosegenError, match=r"fine-tune 0, iteration \d+: loss is (nan|inf); training diverged"):
-            finetune(settings(**BLOBS, estimator__lr=1e30, finetune__over_d="keep"), tmp_path / "out", dataset=dataset)
+            finetune(settings(**BLOBS, finetune__lr=1e30, finetune__over_d="keep"), tmp_path / "out", dataset=dataset)
         assert not (tmp_path / "out" / "estimator.safetensors").exists()
 
     def test_weights_that_no_loss_complains_about_are_not_saved(self, tmp_path: Path, dataset: Path) -> None:
         """Samples over d are dropped from the loss, NaN as well: it stays finite, the weights do not."""
         with pytest.raises(PosegenError, match=r"fine-tuning: module\.\S+ holds values that are not finite"):
-            finetune(settings(**BLOBS, estimator__lr=1e30), tmp_path / "out", dataset=dataset)
+            finetune(settings(**BLOBS, finetune__lr=1e30), tmp_path / "out", dataset=dataset)
         assert all(math.isfinite(row["loss"]) for row in metrics(tmp_path / "out"))
         assert not list((tmp_path / "out" / "checkpoints").glob("*"))
         assert not (tmp_path / "out" / "estimator.safetensors").exists()

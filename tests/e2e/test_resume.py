@@ -12,12 +12,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+from posegen_starter.photos import StarterPhotos
 
 from posegen.run import run
 
 from .tiny import arguments, ctrl_c, figures, files, same, settings
 
-CHANGES: dict[str, Any] = {"loop__rounds": 2, "evaluate__splits": ["ind", "usd"]}
+CHANGES: dict[str, Any] = {
+    "loop__rounds": 2,
+    "loop__real": 0.5,
+    "loop__level": 0.5,
+    "feedback__w3": 1.0,
+    "retain__photos": 1.0,
+    "retain__renders": 0.5,
+    "retain__average": 0.7,
+    "retain__subjects": ["s1"],
+    "finetune__copies": 2,
+    "evaluate__splits": ["ind", "usd"],
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,6 +39,15 @@ def frequent_checkpoints():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("posegen.run.SAVE_EVERY", 2)
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Two crops to retain; the starter's 49 take their time."""
+    folder = tmp_path_factory.mktemp("photographs")
+    for i, crop in enumerate(StarterPhotos(StarterPhotos.Options()).people("train")[:2]):
+        Image.fromarray((crop.permute(1, 2, 0) * 255).byte().numpy()).save(folder / f"{i}.png")
+    CHANGES["retain__folder"] = str(folder)
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +63,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("draw the benchmark", 1),
         ("measure before", 1),
+        ("prepare photos", 1),
         ("draw replay", 1),
+        ("prepare renders", 1),
         ("warm-up", 3),
         ("warm-up", 5),
         ("feedback 0", 9),
         ("feedback 0", 11),
         ("draw round-0", 1),
+        ("prepare samples 0", 1),
         ("fine-tune 0", 2),
         ("fine-tune 0", 3),
         ("feedback 1", 15),
@@ -80,7 +105,7 @@ def test_a_finished_run_only_reports(tmp_path: Path, whole: Path, command) -> No
     before = {path: (whole / path).stat().st_mtime_ns for path in files(whole)}
     ended = command("run", "--resume", "--out", str(whole))
     assert ended.returncode == 0, ended.stderr
-    assert "tiny before and after" in ended.stdout
+    assert "tiny, before " in ended.stdout
     assert "measure" not in ended.stdout and "draw" not in ended.stdout
     assert {path: (whole / path).stat().st_mtime_ns for path in files(whole)} == before
 

@@ -18,14 +18,32 @@ from posegen.settings import Selection
 
 from .tiny import TINY, arguments, figures, files, metrics, same, settings
 
-BLAZEPOSE = {"estimator": "blazepose", "finetune__d": 0.2, "finetune__batch": 2, "finetune__epochs": 1}
+EVERYTHING = {
+    "loop__rounds": 2,
+    "loop__real": 0.5,
+    "loop__level": 0.5,
+    "feedback__w3": 1.0,
+    "retain__photos": 1,
+    "retain__renders": 0.5,
+    "retain__weights": 0.1,
+    "retain__average": 0.7,
+    "retain__subjects": ["s1", "s2"],
+    "finetune__copies": 2,
+    "evaluate__splits": ["ind", "usd", "real"],
+}
+BLAZEPOSE = {
+    "estimator": "blazepose",
+    "finetune__d": 0.2,
+    "finetune__batch": 2,
+    "finetune__epochs": 1,
+    "finetune__lr": 1e-5,
+}
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with everything: photographs, replay, two rounds."""
     out = tmp_path_factory.mktemp("whole") / "out"
-    run(settings(loop__rounds=2, retain__photos=1, evaluate__splits=["ind", "usd", "real"]), out)
+    run(settings(**EVERYTHING), out)
     return out
 
 
@@ -44,7 +62,7 @@ class TestDirectory:
 
     def test_run_toml_reproduces_the_settings(self, whole: Path) -> None:
         again = assemble.complete(config.load([str(whole / "run.toml")]).settings)
-        assert again == settings(loop__rounds=2, retain__photos=1, evaluate__splits=["ind", "usd", "real"])
+        assert again == settings(**EVERYTHING)
 
     def test_env_names_versions_and_plugins(self, whole: Path) -> None:
         text = (whole / "env.json").read_text()
@@ -69,10 +87,10 @@ class TestDirectory:
         assert [r["iteration"] for r in rows if "error" in r] == [6, 8, 10, 12, 14, 16]
         assert all(math.isfinite(v) for r in rows for v in r.values() if isinstance(v, float))
         tuned = [r for r in rows if r["phase"].startswith("fine-tune")]
-        assert all(r["kept"] == 1 and r["photos"] > 0 for r in tuned)
+        assert all(r["kept"] == 1 and r["recalled"] > 0 for r in tuned)
 
     def test_datasets_are_complete(self, whole: Path) -> None:
-        for name, count in (("round-0", 6), ("round-1", 6), ("replay", 2)):
+        for name, count in (("round-0", 6), ("round-1", 6), ("replay", 5)):
             samples = generated.load(whole / "dataset" / name, joint_set="smpl24")
             assert len(samples) == count
             assert samples.image.shape == (count, 3, 64, 64)
@@ -138,7 +156,7 @@ class TestCommandLine:
     def test_blazepose_gives_the_numbers_of_the_api(self, tmp_path: Path, command) -> None:
         ended = command(*arguments("run", tmp_path / "cli", **BLAZEPOSE))
         assert ended.returncode == 0, ended.stderr
-        assert "blazepose before and after" in ended.stdout
+        assert "blazepose, before → after fine-tuning" in ended.stdout
         assert f"everything is in {tmp_path / 'cli'}" in ended.stdout
         run(settings(**BLAZEPOSE), tmp_path / "api")
         same(tmp_path / "cli", tmp_path / "api")
