@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 
 from posegen.errors import AssetError, PosegenError, UsageError
 from posegen.run import finetune, generate, run
@@ -77,7 +77,7 @@ def remove(path: Path) -> None:
 
 def tensors(change: Callable[[dict[str, torch.Tensor]], Any]) -> Callable[[Path], None]:
     def damage(path: Path) -> None:
-        content = load_file(path)
+        content = load(path.read_bytes())  # not mapped: the file is written over
         change(content)
         save_file(content, path)
 
