@@ -100,7 +100,7 @@ def _rendered(samples: Samples, estimator: PoseEstimator, appearance: Appearance
 
 def _cut_out(photos: Tensor, rng: torch.Generator) -> Tensor:
     """Every photograph several times: mirrored or not, a little shifted, nearer or farther."""
-    image = photos.repeat(PHOTO_COPIES, 1, 1, 1)
+    image = photos.cpu().repeat(PHOTO_COPIES, 1, 1, 1)  # they are many; the device gets them in chunks
     n, size = len(image), image.shape[-1]
     draw = 2 * torch.rand(n, 4, generator=rng) - 1
     image = torch.where((draw[:, 0] > 0)[:, None, None, None], image.flip(-1), image)

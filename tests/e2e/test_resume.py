@@ -122,7 +122,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (getattr(signal, "SIGKILL", 9), -9)])
 def test_a_process_that_is_stopped(tmp_path: Path, undisturbed: Path, command, number: int, code: int) -> None:
     """The same with a real process and a real signal, wherever it meets the run."""
     out = tmp_path / "out"

@@ -11,8 +11,10 @@ from blob_parts import appearance, bank, body, finetuning, rng, samples
 from torch import Tensor, nn
 
 from posegen import losses
-from posegen.banks import Bank, labelled, recalled
+from posegen.banks import PHOTO_COPIES, Bank, labelled, photographs, recalled
+from posegen.datasets.photos import MARGIN
 from posegen.finetune import Finetuning, Progress
+from posegen.geometry import resample, square
 from posegen.protocols import PoseEstimator
 from posegen.settings import AppearanceSettings
 from posegen.testing.blobs import BlobEstimator
@@ -217,6 +219,48 @@ class TestRetention:
             torch.testing.assert_close(value, expected, atol=1e-7, rtol=0)
             if share in (0.0, 1.0):
                 assert torch.equal(value, tuned[name] if share else tuning.original[name])
+
+
+class Dot:
+    """Sees where a bright dot stands: x right, y down from the middle, in halves of the crop."""
+
+    joint_set, input_size, differentiable, module, lr, frozen = "smpl24", 64, False, None, 0.0, ()
+
+    def crop(self, image: Tensor, box: Tensor) -> Tensor:
+        return resample(image, *square(box, MARGIN), self.input_size)
+
+    def predict(self, crop: Tensor) -> Estimate:
+        light = crop.mean(1)
+        place = (torch.arange(self.input_size) + 0.5) / self.input_size * 2 - 1
+        x, y = ((light.sum(d) * place).sum(1) / light.sum((1, 2)) for d in (1, 2))
+        return Estimate(torch.stack([x, y, torch.full_like(x, 0.3)], 1)[:, None].expand(-1, 24, 3))
+
+
+class TestPhotographs:
+    def made(self, copies: int = 0) -> Bank:
+        """Two dots off the middle, on black."""
+        photos = torch.zeros(2, 3, 64, 64)
+        photos[0, :, 18:22, 30:34] = 1
+        photos[1, :, 36:40, 44:48] = 1
+        return photographs(photos, Dot(), appearance(), copies, rng(6))
+
+    def test_what_was_seen_turns_with_the_picture(self) -> None:
+        bank = self.made()
+        crops, target = bank.draw(torch.arange(len(bank)), rng())
+        torch.testing.assert_close(Dot().predict(crops).joints, target, atol=0.03, rtol=0)
+        x, y, z = target[:, 0].unbind(1)
+        assert (z == target[0, 0, 2]).all()
+        angle = torch.atan2(y, x)
+        assert angle.max() - angle.min() > 3, "turned by any angle"
+
+    def test_every_photograph_several_times(self) -> None:
+        bank = self.made()
+        assert len(bank) == 2 * PHOTO_COPIES
+        assert len(bank.target[:, 0].round(decimals=3).unique(dim=0)) == len(bank)
+
+    def test_one_seed_gives_one_bank(self) -> None:
+        one, other = (self.made(copies=1).draw(torch.arange(12), rng())[0] for _ in range(2))
+        assert torch.equal(one, other)
 
 
 class TestBank:
