@@ -27,7 +27,7 @@ def official_key(key: str) -> str:
 
 def test_scores_equal_the_published_discriminator() -> None:
     judges = Judges(WITH_ROOT, 500, 1000)
-    judges.load_state_dict({k: tensor_for(official_key(k), tuple(v.shape)) for k, v in judges.state_dict().items()})
+    judges.load_state_dict({k: weight(official_key(k), tuple(v.shape)) for k, v in judges.state_dict().items()})
     with torch.no_grad():
         scores = judges.scores(torch.from_numpy(GOLDEN["D_in"]))
     torch.testing.assert_close(scores, torch.from_numpy(GOLDEN["D_out"]), atol=2e-6, rtol=0)

@@ -10,7 +10,7 @@ import torch
 
 from posegen.generator import VIEW_SCALE, PoseGenerator
 
-from .golden import seeded, tensor_for
+from .weights import normal, weight
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "posegen.npz")
 OFFICIAL = ["w1", "batch_norm1"]
@@ -29,10 +29,10 @@ def official_key(key: str) -> str:
 @pytest.mark.parametrize(("training", "name"), [(False, "G_eval"), (True, "G_train")])
 def test_rotations_equal_the_published_generator(training: bool, name: str) -> None:
     generator = PoseGenerator(rng=torch.Generator())
-    state = {key: tensor_for(official_key(key), tuple(value.shape)) for key, value in generator.state_dict().items()}
+    state = {key: weight(official_key(key), tuple(value.shape)) for key, value in generator.state_dict().items()}
     generator.load_state_dict(state)
     with torch.no_grad():
-        theta, view = generator.train(training)(seeded(4001, (64, 32)))
+        theta, view = generator.train(training)(normal(4001, (64, 32)))
     golden = torch.from_numpy(GOLDEN[name])
     torch.testing.assert_close(theta, golden[:, 1:], atol=1e-4, rtol=0)
     torch.testing.assert_close(view, golden[:, 0], atol=1e-4 * VIEW_SCALE, rtol=0)
