@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from posegen_discriminators.parts import PARTS, Judges
 
-from .golden import tensor_for
+from .weights import weight
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "posegen.npz")
 OFFICIAL_LAYERS = ("layer_1", "layer_2", "layer_3", "layer_last", "layer_pred")
