@@ -120,7 +120,7 @@ class Amass:
         return Clip(
             name=name,
             split=split_of(name.split("/")[0]),
-            poses=_y_up(poses),
+            poses=y_up(poses),
             root_translation=torch.from_numpy(trans @ Z_UP_TO_Y_UP.T).float(),
             fps=self._rates[path] / rows.step,
         )
@@ -194,7 +194,7 @@ def _files(root: Path, split: str, release: str | None) -> tuple[Release, list[P
     return held[0], files
 
 
-def _y_up(poses: Array) -> Tensor:
+def y_up(poses: Array) -> Tensor:
     """(T,24,3) with the world's z up -> the same with its y up: the world turns on the left of the root."""
     out = torch.from_numpy(poses)
     out[:, 0] = rotmat_to_rotvec(torch.from_numpy(Z_UP_TO_Y_UP) @ rotvec_to_rotmat(out[:, 0]))

@@ -14,14 +14,18 @@ CHEST_HEIGHT = 0.25
 """Metres that the camera stands above the pelvis at K = 0: about the chest, as in the public data sets."""
 
 
-def frame(camera: Camera, points: Tensor, margin: float = 1.5) -> Camera:
+def frame(camera: Camera, points: Tensor, margin: float = 1.5, *, together: bool = False) -> Camera:
     """The same cameras, zoomed and shifted so that world ``points`` (N,P,3) fill the image up to ``margin``.
+
+    together: one zoom and one shift for all of them, as the pictures of a film need.
 
     A crop of a picture is a change of its intrinsics alone; rendering the crop directly wastes no pixel and never cuts
     a raised arm off. Differentiable, so that the gradient of what an estimator sees is exact.
     """
     pixels = camera.project(points)
     low, high = pixels.amin(1), pixels.amax(1)
+    if together:
+        low, high = low.amin(0).expand_as(low), high.amax(0).expand_as(high)
     zoom = min(camera.width, camera.height) / ((high - low).amax(1) * margin).clamp(min=1e-6)
     middle = camera.intrinsics.new_tensor([camera.width / 2, camera.height / 2])
     focal = camera.intrinsics[:, :2, :2] * zoom[:, None, None]
