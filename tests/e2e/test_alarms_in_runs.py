@@ -69,7 +69,7 @@ def test_healthy_training_raises_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("renderer", ["blobs", "mesh"])
 def test_the_last_good_checkpoint_is_kept(tmp_path: Path, renderer: str, monkeypatch) -> None:
     """Estimates turn to NaN in iteration 11; the mesh then refuses to draw a NaN, and that must not hide the cause."""
-    monkeypatch.setattr("posegen.run.SAVE_EVERY", 2)
+    monkeypatch.setattr("posegen.stages.SAVE_EVERY", 2)
     changes = {"feedback__every": 1, "estimator__nan_after": 5, "retain__replay": 0}
     with pytest.raises(PosegenError, match=r"feedback 0, iteration 11: the estimator's error is nan, on sound poses"):
         generate(settings(renderer=renderer, loop__iterations=30, **changes), tmp_path / "out")

@@ -30,7 +30,7 @@ ROUND, REPLAY = "dataset/round-0", "dataset/replay"
 @pytest.fixture(scope="module", autouse=True)
 def frequent_checkpoints() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("posegen.run.SAVE_EVERY", 2)
+        patch.setattr("posegen.stages.SAVE_EVERY", 2)
         yield
 
 

@@ -37,7 +37,7 @@ CHANGES: dict[str, Any] = {
 def frequent_checkpoints():
     """Every second iteration, so that a resumed run starts amid a phase."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("posegen.run.SAVE_EVERY", 2)
+        patch.setattr("posegen.stages.SAVE_EVERY", 2)
         yield
 
 

@@ -1,0 +1,84 @@
+"""Pictures of a run with their labels, each dataset drawn or read once and then taken from the run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from posegen import alarms
+from posegen.datasets import generated, replay
+from posegen.errors import PosegenError
+from posegen.generate import render_samples
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from posegen.banks import Bank
+    from posegen.context import Context
+    from posegen.datasets.generated import Samples
+
+
+def rendered(
+    context: Context,
+    folder: Path,
+    proposals: Callable[[], tuple[Tensor, Tensor]],
+    subjects: tuple[str, ...] = (),
+) -> Samples:
+    """Poses and views as a dataset: read from the folder, or drawn and written there.
+
+    subjects: whom the mesh renderer draws in turn; none is whom the run's renderer draws.
+    Raises PosegenError if no picture shows a person.
+    """
+    joint_set = context.estimator.joint_set
+    if (folder / "dataset.json").is_file():
+        return generated.load(folder, joint_set=joint_set)
+    theta, view = proposals()
+    renderers = [context.parts.mesh(subject) for subject in subjects] or [context.parts.renderer]
+    context.seed_torch("draw", folder.name)
+    with context.track.phase(f"draw {folder.name}", len(theta)) as phase:
+        batches = []
+        for batch in chain.from_iterable(
+            render_samples(
+                theta[i :: len(renderers)],
+                view[i :: len(renderers)],
+                renderer=renderer,
+                estimator=context.estimator,
+                appearance=context.appearance,
+                camera=context.settings.camera,
+                rng=context.stream("look", folder.name, i),
+            )
+            for i, renderer in enumerate(renderers)
+        ):
+            alarms.check_finite(f"draw {folder.name}", {"truth": batch.truth, "error": batch.error}, alarms.PARTS)
+            batches.append(batch)
+            phase.advance(by=len(batch))
+        samples = generated.concatenate(batches)
+        if not len(samples):
+            raise PosegenError(f"draw {folder.name}: no picture shows a person", alarms.PARTS)
+        generated.save(samples, folder, joint_set=joint_set)
+    return samples
+
+
+def replayed(context: Context, count: int) -> Samples:
+    """Labelled pictures of ``retain.dataset``: read from the run's folder, or drawn and written there."""
+    folder, joint_set = context.directory.dataset / "replay-dataset", context.estimator.joint_set
+    if (folder / "dataset.json").is_file():
+        return generated.load(folder, joint_set=joint_set)
+    dataset = replay.open_source(str(context.settings.retain.dataset))
+    with context.track.phase(f"read {dataset.name}", 1) as phase:
+        body = context.parts.renderer.body
+        samples = replay.draw(dataset, count, body, joint_set, context.stream("replay-dataset"))
+        phase.advance()
+    generated.save(samples, folder, joint_set=joint_set)
+    return samples
+
+
+def bank(context: Context, name: str, make: Callable[..., Bank]) -> Bank:
+    """A bank of crops, in appearances of its own random stream."""
+    copies = context.settings.finetune.copies
+    with context.track.phase(f"prepare {name}", 1) as phase:
+        made = make(context.estimator, context.appearance, copies, context.stream("prepare", name))
+        phase.advance()
+    return made

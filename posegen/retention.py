@@ -1,0 +1,58 @@
+"""What fine-tuning must not forget, made ready before it starts: photographs, ordinary views, labelled datasets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from posegen import banks, drawing, states
+from posegen.datasets.photos import read_folder
+from posegen.finetune import Finetuning
+from posegen.generate import in_distribution
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from posegen.context import Context
+
+
+def people(context: Context) -> Tensor | None:
+    """Photographs to retain, if any. Raises AssetError for a folder that cannot be used."""
+    retain = context.settings.retain
+    if not retain.photos:
+        return None
+    return context.parts.photos.people("train") if retain.folder is None else read_folder(retain.folder)
+
+
+def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
+    """Fine-tuning where the run left it. What it recalls comes from the original estimator, so that comes first."""
+    retain, labelled, recall = context.settings.retain, None, []
+    if photos is not None:
+        shown = drawing.bank(context, "photos", lambda *how: banks.photographs(photos, *how))
+        recall.append((retain.photos, shown))
+    if retain.replay and retain.dataset:
+        replayed = drawing.replayed(context, max(1, round(retain.replay * samples)))
+        labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(replayed, *how))
+    if retain.renders or (retain.replay and not retain.dataset):
+        count = max(1, round((retain.replay + retain.renders) * samples))
+        renders = drawing.rendered(
+            context,
+            context.directory.dataset / "replay",
+            lambda: in_distribution(count, context.real_poses, context.stream("replay"), retain.facing),
+            retain.subjects,
+        )
+        if retain.replay and not retain.dataset:
+            labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(renders, *how))
+        if retain.renders:
+            seen = drawing.bank(context, "renders", lambda *how: banks.recalled(renders, *how))
+            recall.append((retain.renders, seen))
+    made = Finetuning(
+        context.estimator,
+        context.joint_set,
+        replay=labelled,
+        recall=recall,
+        settings=context.settings.finetune,
+        retain=retain,
+    )
+    if context.directory.finetuning.is_file():
+        states.load_finetuning(context.directory.finetuning, made)
+    return made

@@ -1,0 +1,148 @@
+"""The stages of a run: measure, generate, fine-tune, measure again. Each can be left and taken up again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from posegen import banks, checkpoint, drawing, retention, states
+from posegen.datasets import generated, open
+from posegen.errors import AssetError
+from posegen.evaluate import PROTOCOL, Figures, belong, compare, measure
+from posegen.loop import PoseGen
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from posegen.context import Context
+    from posegen.datasets.generated import Samples
+    from posegen.finetune import Finetuning
+
+SAVE_EVERY = 100  # iterations of the generator between two checkpoints
+
+
+def complete(context: Context) -> dict[str, Any]:
+    """Every stage that is not done yet; -> the content of ``result.json``."""
+    directory, loop = context.directory, context.settings.loop
+    if directory.result.is_file():
+        return directory.once("result.json", dict)
+    people, splits = retention.people(context), shots(context)
+    before = directory.once("before.json", lambda: figures(context, splits, "measure before"))
+    if not belong(before, splits):
+        raise AssetError(f"{directory.path / 'before.json'} is of other images", "delete it and use --resume")
+    method, tuning = make_method(context), retention.tuning(context, loop.samples, people)
+    pool: list[Samples] = []
+    for round_ in range(loop.rounds):
+        pool.append(generate(context, method, round_))
+        finetune(context, tuning, round_, generated.concatenate(pool))
+    finish(context, tuning)
+    after = figures(context, splits, "measure after")
+    return directory.once("result.json", lambda: result(context, before, after))
+
+
+def shots(context: Context) -> list[open.Shots]:
+    """The splits of the open benchmark."""
+    parts, chosen = context.parts, context.settings.evaluate
+    splits = []
+    with context.track.phase("draw the benchmark", len(chosen.splits)) as phase:
+        for name in chosen.splits:
+            drawn = open.shots(
+                name,
+                context.estimator.joint_set,
+                motion=parts.motion,
+                photos=parts.photos,
+                mesh=parts.mesh,
+                samples=chosen.samples,
+            )
+            splits.append(drawn)
+            phase.advance()
+    return splits
+
+
+def figures(context: Context, splits: list[open.Shots], name: str) -> Figures:
+    """The estimator's present figures."""
+    found = {}
+    context.seed_torch("measure")
+    with context.track.phase(name, len(splits)) as phase:
+        for split in splits:
+            found[split.name] = measure(context.estimator, split)
+            phase.advance()
+    return found
+
+
+def make_method(context: Context) -> PoseGen:
+    """Generator and discriminator, where the run left them."""
+    method = PoseGen(
+        renderer=context.parts.renderer,
+        estimator=context.estimator,
+        prior=context.parts.prior,
+        discriminator=context.parts.discriminator,
+        real_poses=context.real_poses,
+        appearance=context.appearance,
+        settings=context.settings,
+        rng=context.stream("generator"),
+    )
+    if context.directory.generator.is_file():
+        states.load_generator(context.directory.generator, method)
+    return method
+
+
+def generate(context: Context, method: PoseGen, round_: int) -> Samples:
+    """Train the generator against the present estimator and draw this round's samples."""
+    loop = context.settings.loop
+
+    def proposals() -> tuple[Tensor, Tensor]:
+        train(context, method, "warm-up", loop.warmup)
+        train(context, method, f"feedback {round_}", loop.warmup + (round_ + 1) * loop.iterations)
+        return method.draw(loop.samples, context.stream("draw", round_))
+
+    return drawing.rendered(context, context.folder(round_), proposals)
+
+
+def train(context: Context, method: PoseGen, name: str, until: int) -> None:
+    """Generator and discriminator up to iteration ``until``, saved every now and then."""
+    if method.iteration >= until:
+        return
+    with context.track.phase(name, until, done=method.iteration) as phase:
+        context.seed_torch("generator", method.iteration)
+        for losses in method.train(until):
+            phase.advance(losses)
+            if method.iteration % SAVE_EVERY == 0 or method.iteration == until:
+                phase.flush()
+                states.save_generator(context.directory.generator, method)
+                context.seed_torch("generator", method.iteration)
+
+
+def finetune(context: Context, tuning: Finetuning, round_: int, samples: Samples) -> None:
+    """Fine-tune on the samples drawn so far, epoch by epoch, each one saved."""
+    epochs, steps = context.settings.finetune.epochs, tuning.steps(len(samples))
+    first, until = round_ * epochs, (round_ + 1) * epochs
+    if tuning.epochs >= until:
+        return
+    pool = drawing.bank(context, f"samples {round_}", lambda *how: banks.labelled(samples, *how))
+    done = (tuning.epochs - first) * steps
+    with context.track.phase(f"fine-tune {round_}", epochs * steps, done=done) as phase:
+        while tuning.epochs < until:
+            context.seed_torch("fine-tune", tuning.epochs)
+            for losses in tuning.epoch(pool, context.stream("fine-tune", tuning.epochs)):
+                phase.advance(losses)
+            phase.flush()
+            states.save_finetuning(context.directory.finetuning, tuning)
+
+
+def finish(context: Context, tuning: Finetuning) -> None:
+    """Average the weights, and write them where they can be used."""
+    tuning.average()
+    checkpoint.save_tensors(context.directory.estimator, tuning.module.state_dict())
+
+
+def result(context: Context, before: Figures, after: Figures) -> dict[str, Any]:
+    """The content of result.json: figures with intervals, and the paired change on every split."""
+    settings = context.settings
+    return {
+        "seed": settings.seed,
+        "estimator": settings.estimator.name,
+        "renderer": settings.renderer.name,
+        "protocol": PROTOCOL,
+        "splits": {name: compare(before[name], after[name], settings.evaluate.bootstrap) for name in before},
+        "seconds": context.track.seconds,
+    }
