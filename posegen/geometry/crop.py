@@ -36,26 +36,33 @@ def square(box: Tensor, scale: float) -> tuple[Tensor, Tensor]:
 
 
 def resample(
-    image: Tensor, centre: Tensor, side: Tensor, size: int, angle: Tensor | None = None, fill: float = 0.0
+    image: Tensor,
+    centre: Tensor,
+    side: Tensor,
+    size: int | tuple[int, int],
+    angle: Tensor | None = None,
+    fill: float = 0.0,
 ) -> Tensor:
     """Cut squares out of images (N,C,H,W) -> (N,C,size,size), differentiable in the image and in the square.
 
-    centre (N,2) and side (N,): pixels.  angle (N,): radians; the crop's x axis points along (cos, sin) of the image.
-    fill: the value outside the image.  An image larger than the crop is sampled from a pyramid of box-filtered copies,
-    blended by the crop's scale, so that shrinking does not alias; the pyramid depends on shapes alone, never on the
-    other crops of the batch.
+    centre (N,2) and side (N,): pixels.  size: of the crop; (height, width) for one that is not square, whose height is
+    then ``side`` and whose width is in proportion.  angle (N,): radians; the crop's x axis points along (cos, sin) of
+    the image.  fill: the value outside the image.  An image larger than the crop is sampled from a pyramid of
+    box-filtered copies, blended by the crop's scale, so that shrinking does not alias; the pyramid depends on shapes
+    alone, never on the other crops of the batch.
     """
     n, _, height, width = image.shape
-    step = (torch.arange(size, dtype=centre.dtype, device=centre.device) + 0.5) / size - 0.5
-    offset = torch.stack(torch.meshgrid(step, step, indexing="xy"), dim=-1).reshape(1, -1, 2) * side[:, None, None]
+    rows, columns = (size, size) if isinstance(size, int) else size
+    x, y = ((torch.arange(m, dtype=centre.dtype, device=centre.device) + 0.5 - m / 2) / rows for m in (columns, rows))
+    offset = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(1, -1, 2) * side[:, None, None]
     if angle is not None:
         cos, sin = torch.cos(angle), torch.sin(angle)
         offset = offset @ torch.stack([cos, sin, -sin, cos], dim=-1).reshape(-1, 2, 2)
-    pixels = (centre[:, None] + offset).reshape(n, size, size, 2)
+    pixels = (centre[:, None] + offset).reshape(n, rows, columns, 2)
 
-    levels = max(0, math.ceil(math.log2(max(height, width) / size)))
-    level = torch.log2((side / size).clamp(1, 2**levels))
-    out = torch.zeros((n, image.shape[1], size, size), dtype=image.dtype, device=image.device)
+    levels = max(0, math.ceil(math.log2(max(height, width) / rows)))
+    level = torch.log2((side / rows).clamp(1, 2**levels))
+    out = torch.zeros((n, image.shape[1], rows, columns), dtype=image.dtype, device=image.device)
     copy = image - fill
     for k in range(levels + 1):
         if k:

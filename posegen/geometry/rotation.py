@@ -1,8 +1,10 @@
-"""Axis-angle and rotation matrices, with gradients that stay finite at zero rotation and at pi."""
+"""Axis-angle, six numbers and rotation matrices, with gradients that stay finite at zero rotation and at pi."""
 
 from __future__ import annotations
 
 import roma
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -20,3 +22,20 @@ def rotmat_to_rotvec(matrix: Tensor) -> Tensor:
     # Through the quaternion: the trace formula would divide by sin(angle), which is zero at 0 and at pi.
     rotvec: Tensor = roma.rotmat_to_rotvec(matrix)
     return rotvec
+
+
+def rot6d_to_rotmat(numbers: Tensor) -> Tensor:
+    """Six numbers a rotation (...,6) -> rotation matrices (...,3,3) (Zhou et al. 2019), as SPIN lays them out.
+
+    They are the first two columns, row by row: ``r00 r01 r10 r11 r20 r21``; Gram-Schmidt makes them orthonormal.
+    """
+    columns = numbers.unflatten(-1, (3, 2))
+    first = F.normalize(columns[..., 0], dim=-1)
+    second = columns[..., 1] - (first * columns[..., 1]).sum(-1, keepdim=True) * first
+    second = F.normalize(second, dim=-1)
+    return torch.stack([first, second, torch.linalg.cross(first, second)], dim=-1)
+
+
+def rotmat_to_rot6d(matrix: Tensor) -> Tensor:
+    """Rotation matrices (...,3,3) -> the six numbers (...,6) of ``rot6d_to_rotmat``."""
+    return matrix[..., :2].flatten(-2)

@@ -1,0 +1,146 @@
+"""Checkpoints as upstream training scripts write them: read without running anything, and written back the same way."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from posegen.checkpoint import load_tensors
+from posegen.errors import AssetError, nearest
+
+CONTAINERS = ("model", "model_state_dict", "state_dict")
+"""Keys under which scripts keep the network, beside their optimisers."""
+PARALLEL = "module."
+"""What ``DataParallel`` puts before every name."""
+FAMILIES = {
+    "spin": ("conv1.weight", "decpose.weight"),
+    "cliff": ("encoder.conv1.weight", "decpose.weight"),
+    "hybrik": ("preact.conv1.weight", "decphi.weight"),
+    "blazepose": ("stem.weight", "world.weight"),
+}
+"""Estimator -> names that its networks have, and no other's."""
+DAMAGED = "download or copy the file again"
+REFUSED = re.compile(r"(?:GLOBAL|global) ([\w.]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A network's state dict, without ``module.``, and how the file wrapped it.
+
+    container: the key that it lay under, None for a bare one.  parallel: whether names began with ``module.``.
+    """
+
+    path: Path
+    state: dict[str, Tensor]
+    container: str | None = None
+    parallel: bool = False
+
+    @property
+    def family(self) -> str | None:
+        """The estimator whose names these are, None for none that is known."""
+        owners = (owner for owner, names in FAMILIES.items() if self.state.keys() >= set(names))
+        return next(owners, None)
+
+
+def read(path: Path) -> Checkpoint:
+    """A ``.safetensors`` file, or what ``torch.save`` wrote, of any version.
+
+    Raises AssetError for a file that is missing, damaged, holds no network, or asks for anything but data: nothing in
+    it is ever run.
+    """
+    if path.suffix == ".safetensors":
+        return Checkpoint(path, load_tensors(path, "give weights that posegen wrote"))
+    content = read_torch(path)
+    container = next((key for key in CONTAINERS if isinstance(content, Mapping) and key in content), None)
+    state = content if container is None else content[container]
+    if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
+        held = ", ".join(map(str, list(content)[:5])) if isinstance(content, Mapping) else type(content).__name__
+        raise AssetError(
+            f"{path} holds no network: neither tensors nor one of {', '.join(CONTAINERS)} (it has {held or 'nothing'})",
+            "give the checkpoint as it was downloaded",
+        )
+    parallel = all(key.startswith(PARALLEL) for key in state)
+    return Checkpoint(path, {key.removeprefix(PARALLEL): value for key, value in state.items()}, container, parallel)
+
+
+def read_torch(path: Path) -> Any:
+    """The content of a ``torch.save`` file: tensors on the cpu, numpy's arrays, and Python's plain values.
+
+    Raises AssetError as ``read`` does.
+    """
+    try:
+        # numpy's arrays come with some optimisers' states; rebuilding one runs no code of the file either
+        with torch.serialization.safe_globals(_numpy_parts()):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise AssetError(f"{path} cannot be read: {error.strerror or error}", "check the path") from error
+    except pickle.UnpicklingError as error:
+        asked = REFUSED.search(str(error))
+        if asked is None:
+            raise AssetError(f"{path} is truncated or no checkpoint", DAMAGED) from error
+        raise AssetError(
+            f"{path}: refused, the file asks for '{asked[1]}', which is not data",
+            "nothing was run; get the file from its official source",
+        ) from error
+    except Exception as error:  # a damaged archive can fail in any way
+        raise AssetError(f"{path} is truncated or no checkpoint ({type(error).__name__})", DAMAGED) from error
+
+
+def load_exact(module: nn.Module, checkpoint: Checkpoint, family: str, optional: Sequence[str] = ()) -> None:
+    """Fill the network; every name on either side must have its counterpart of the same shape.
+
+    optional: patterns (``fnmatch``) of names that the file may lack: the network keeps its own values there.
+    Raises AssetError that names the first difference, the estimator that the file belongs to if that is another, and
+    tensors that are not finite.
+    """
+    expected, found, path = module.state_dict(), checkpoint.state, checkpoint.path
+    difference = first_difference(expected, found, optional)
+    if difference is not None:
+        other = checkpoint.family
+        if other not in (None, family):
+            raise AssetError(
+                f"{path} is a checkpoint of {other}, not of {family}: {difference}",
+                f"--estimator {other} --checkpoint {path}",
+            )
+        raise AssetError(f"{path} is not of this network: {difference}", f"give a checkpoint of {family}")
+    for name, value in found.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise AssetError(f"{path}: the tensor '{name}' holds values that are not finite", DAMAGED)
+    module.load_state_dict({**expected, **found})
+
+
+def first_difference(
+    expected: Mapping[str, Tensor], found: Mapping[str, Tensor], optional: Sequence[str] = ()
+) -> str | None:
+    """The first name, in the network's order, that the file lacks or has in another shape, or has beyond it; or None."""
+    for name, tensor in expected.items():
+        if name in found and found[name].shape != tensor.shape:
+            return f"'{name}' has shape {tuple(found[name].shape)}, not {tuple(tensor.shape)}"
+        if name not in found and not any(fnmatchcase(name, pattern) for pattern in optional):
+            close = nearest(name, [key for key in found if key not in expected])
+            return f"it lacks '{name}'" + (f" ({close})" if close else "")
+    for name in found:
+        if name not in expected:
+            close = nearest(name, list(expected))
+            return f"it holds '{name}', which the network has not" + (f" ({close})" if close else "")
+    return None
+
+
+def _numpy_parts() -> list[Any]:
+    """What pickles of numpy's arrays and numbers name, of numpy 1 and of numpy 2."""
+    core = np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0]
+    old = [
+        (function, f"numpy.{package}.multiarray.{name}")
+        for function, name in zip(core, ("_reconstruct", "scalar"), strict=True)
+        for package in ("core", "_core")
+    ]
+    return [*old, np.ndarray, np.dtype, *{type(np.dtype(code)) for code in "?bhilqBHILQefd"}]
