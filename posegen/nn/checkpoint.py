@@ -121,7 +121,7 @@ def load_exact(module: nn.Module, checkpoint: Checkpoint, family: str, optional:
 def first_difference(
     expected: Mapping[str, Tensor], found: Mapping[str, Tensor], optional: Sequence[str] = ()
 ) -> str | None:
-    """The first name, in the network's order, that the file lacks or has in another shape, or has beyond it; or None."""
+    """The first name that the file lacks, has in another shape, or has beyond the network's; None if none does."""
     for name, tensor in expected.items():
         if name in found and found[name].shape != tensor.shape:
             return f"'{name}' has shape {tuple(found[name].shape)}, not {tuple(tensor.shape)}"

@@ -1,0 +1,117 @@
+"""SPIN as a PoseGen estimator: SMPL's parameters, and the joints that they pose, from one square crop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from posegen_starter import files
+from posegen_starter.body import OpenBody
+from pydantic import Field
+from torch import Tensor
+
+from posegen.body import Skeleton
+from posegen.errors import UsageError
+from posegen.geometry import resample, square
+from posegen.nn.checkpoint import Checkpoint, load_exact, read
+from posegen.nn.imagenet import standardise
+from posegen.nn.integer_crop import integer_crop
+from posegen.nn.precision import Precision, autocast
+from posegen.nn.smpl import SkeletonName, Weights, published_skeleton, to_estimate, weights_file
+from posegen.options import Options as BaseOptions
+from posegen.types import Estimate
+from posegen_spin.network import COMPACT, OFFICIAL, SpinNet
+
+OPEN_COMPACT = "estimators/spin-open-compact.safetensors"
+
+
+class Spin:
+    """Estimator ``spin`` (Kolotouros et al. 2019), the published network or a small one of the same kind.
+
+    weights: what it runs with, as every result names it: ``official``, ``open-compact``, ``untrained``. Raises
+    AssetError if a weight file is missing, damaged or of another network.
+    """
+
+    joint_set = "smpl24"
+    differentiable = True
+
+    class Options(BaseOptions):
+        weights: Weights = "auto"
+        """official (asset spin-checkpoint), open-compact (small and free, shipped; not the published model), untrained
+        (for training it); auto is official where that is registered."""
+        checkpoint: Path | None = None
+        """Weights instead: the published file, one that posegen wrote, or open-compact ones fine-tuned."""
+        skeleton: SkeletonName = "auto"
+        """Bones under official weights: smpl (asset smpl-neutral) or fixed (one for everybody, as PoseGen's published
+        script has it); auto is smpl where that is registered."""
+        lr: float = Field(5e-5, gt=0)
+        """Learning rate of fine-tuning."""
+        freeze: tuple[str, ...] = ()
+        """Patterns of the names of parameters that fine-tuning leaves as they are."""
+        scale: float = Field(1.2, gt=0)
+        """Side of the crop over the longer side of the person's box."""
+        crop: Literal["smooth", "official"] = "smooth"
+        """Corners of the crop: exact, or cut to whole pixels as the published evaluation does."""
+        precision: Precision = "auto"
+        """Arithmetic of the convolutions; auto is bfloat16 where the machine has it."""
+
+    def __init__(self, options: Options, *, device: torch.device | str = "cpu") -> None:
+        self.options, self.lr, self.frozen = options, options.lr, options.freeze
+        file = weights_file("spin", options.weights, options.checkpoint, _open_compact)
+        checkpoint = None if file is None else read(file)
+        self.architecture = COMPACT if checkpoint is None or _is_compact(checkpoint) else OFFICIAL
+        self.weights = "untrained" if file is None else "official" if self.architecture == OFFICIAL else "open-compact"
+        self.input_size = self.architecture.size
+        module = SpinNet(self.architecture)
+        if checkpoint is not None:
+            load_exact(module, checkpoint, "spin")
+        self.module = module.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.skeleton = self._skeleton().to(device)
+
+    def crop(self, image: Tensor, box: Tensor) -> Tensor:
+        """image (N,3,H,W) and boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,S,S), the box made square and scaled.
+
+        Differentiable with respect to the image.
+        """
+        centre, side = square(box, self.options.scale)
+        if self.options.crop == "official":
+            return integer_crop(image, centre, side, (self.input_size,) * 2, "truncated", antialias=True)
+        return resample(image, centre, side, self.input_size)
+
+    def predict(self, crop: Tensor) -> Estimate:
+        """crop (N,3,S,S) -> joints smpl24 (N,24,3) metres, camera axes, the pelvis at the origin; SMPL's parameters.
+
+        ``camera`` (N,3) is weak perspective in the crop: s, tx, ty.
+        """
+        image = standardise(crop).contiguous(memory_format=torch.channels_last)
+        with autocast(self.options.precision, image.device):
+            features = self.module.pooled(image)
+        return to_estimate(self.module.regress(features), self.skeleton)
+
+    def official_checkpoint(self) -> dict[str, Any]:
+        """What the published training script saves, for the published demo and evaluation to load.
+
+        Raises UsageError for the small network, which they do not know.
+        """
+        if self.architecture != OFFICIAL:
+            raise UsageError(
+                f"spin's {self.weights} weights are of a small network, which the published code cannot load",
+                "fine-tune the published weights: posegen assets set spin-checkpoint PATH",
+            )
+        return {"model": {name: value.detach().cpu() for name, value in self.module.state_dict().items()}}
+
+    def _skeleton(self) -> Skeleton:
+        if self.architecture == OFFICIAL:
+            return published_skeleton(self.options.skeleton)
+        return Skeleton.of(OpenBody(OpenBody.Options()).body().arrays)
+
+
+def _open_compact() -> Path:
+    files.read(OPEN_COMPACT)
+    return files.DATA / OPEN_COMPACT
+
+
+def _is_compact(checkpoint: Checkpoint) -> bool:
+    first = checkpoint.state.get("conv1.weight")
+    return first is not None and first.shape[:1] == (COMPACT.width,)

@@ -1,0 +1,55 @@
+"""What estimators of SMPL's parameters share: the skeleton under published weights, and the estimate they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from posegen import assets
+from posegen.body import Skeleton, read_smpl
+from posegen.geometry import rotmat_to_rotvec
+from posegen.nn.regressor import Regressed
+from posegen.types import Estimate
+
+Weights = Literal["auto", "official", "open-compact", "untrained"]
+SkeletonName = Literal["auto", "smpl", "fixed"]
+BODY = "smpl-neutral"
+
+
+def weights_file(estimator: str, weights: Weights, checkpoint: Path | None, compact: Callable[[], Path]) -> Path | None:
+    """Where the weights are, None for none: a checkpoint, else the registered asset, else the open-compact ones.
+
+    Raises AssetError, with the command that registers it, for official weights that are not there.
+    """
+    if checkpoint is not None:
+        return checkpoint
+    if weights == "untrained":
+        return None
+    asset = f"{estimator}-checkpoint"
+    if weights == "official" or (weights == "auto" and asset in assets.registered()):
+        return assets.find(asset)
+    return compact()
+
+
+def published_skeleton(name: SkeletonName) -> Skeleton:
+    """The bones that published weights expect: SMPL's, which follow the betas, where its file is registered.
+
+    Without it, ``auto`` takes the fixed skeleton of PoseGen's published script, which ignores the betas. Raises
+    AssetError for ``smpl`` where the file is not registered.
+    """
+    if name == "smpl" or (name == "auto" and BODY in assets.registered()):
+        return Skeleton.of(read_smpl(assets.find(BODY)))
+    return Skeleton.fixed()
+
+
+def to_estimate(regressed: Regressed, skeleton: Skeleton) -> Estimate:
+    """SMPL's parameters and the joints that they pose, in the camera axes that the root rotation leads to."""
+    rotations = rotmat_to_rotvec(regressed.rotations)
+    return Estimate(
+        joints=skeleton(regressed.rotations, regressed.betas),
+        body_pose=rotations[:, 1:],
+        global_orient=rotations[:, 0],
+        betas=regressed.betas,
+        camera=regressed.camera,
+    )
