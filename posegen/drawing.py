@@ -25,10 +25,12 @@ def rendered(
     folder: Path,
     proposals: Callable[[], tuple[Tensor, Tensor]],
     subjects: tuple[str, ...] = (),
+    candidates: int = 1,
 ) -> Samples:
     """Poses and views as a dataset: read from the folder, or drawn and written there.
 
-    subjects: whom the mesh renderer draws in turn; none is whom the run's renderer draws.
+    subjects: whom the mesh renderer draws in turn; none is whom the run's renderer draws.  candidates: of so many
+    proposals one is kept.
     Raises PosegenError if no picture shows a person.
     """
     joint_set = context.estimator.joint_set
@@ -37,7 +39,7 @@ def rendered(
     theta, view = proposals()
     renderers = [context.parts.mesh(subject) for subject in subjects] or [context.parts.renderer]
     context.seed_torch("draw", folder.name)
-    with context.track.phase(f"draw {folder.name}", len(theta)) as phase:
+    with context.track.phase(f"draw {folder.name}", len(theta) // candidates) as phase:
         batches = []
         for batch in chain.from_iterable(
             render_samples(
@@ -48,6 +50,7 @@ def rendered(
                 appearance=context.appearance,
                 camera=context.settings.camera,
                 rng=context.stream("look", folder.name, i),
+                candidates=candidates,
             )
             for i, renderer in enumerate(renderers)
         ):

@@ -32,14 +32,16 @@ def render_samples(
     appearance: Appearance,
     camera: CameraSettings,
     rng: torch.Generator,
+    candidates: int = 1,
 ) -> Iterator[Samples]:
     """theta (N,23,3), view K (N,3) -> batches of samples with truth and the estimator's present error.
 
-    A sample whose person is not visible at all is left out.
+    A sample whose person is not visible at all is left out. Of every batch, one in ``candidates`` is kept: those with
+    the largest error.
     """
     joint_set = renderer.body.joint_set(estimator.joint_set)
-    for start in range(0, len(theta), BATCH):
-        pose, k = theta[start : start + BATCH], view[start : start + BATCH]
+    size = max(1, BATCH // candidates) * candidates
+    for pose, k in zip(torch.split(theta, size), torch.split(view, size), strict=True):
         shot = frame(orbit(k, distance=camera.distance, size=camera.size), renderer.body.joints(pose))
         render = renderer.render(pose, shot)
         box = box_from_alpha(render.alpha)
@@ -55,13 +57,21 @@ def render_samples(
             truth=truth,
             error=losses.joint_error(estimate.joints, truth, joint_set),
         )
-        yield samples[render.alpha.flatten(1).amax(1) > 0.5].to("cpu")
+        samples = samples[render.alpha.flatten(1).amax(1) > 0.5].to("cpu")
+        yield samples if candidates == 1 else _hardest(samples, len(pose) // candidates)
 
 
 def in_distribution(
     n: int, real_poses: RealPoses, rng: torch.Generator, facing: float | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Real poses seen from chest height: theta (n,23,3), view K (n,3).
+    """Real poses seen by ordinary cameras: theta (n,23,3), view K (n,3)."""
+    view = ordinary_views(n, rng, facing)
+    theta = real_poses.sample(n, rng)
+    return theta, view.to(theta)
+
+
+def ordinary_views(n: int, rng: torch.Generator, facing: float | None = None) -> Tensor:
+    """Cameras at chest height, on the generator's device: view K (n,3).
 
     facing: standard deviation of the azimuth in degrees; None is any azimuth alike.
     """
@@ -71,5 +81,9 @@ def in_distribution(
         azimuth = (2 * torch.rand(n, generator=rng, device=rng.device) - 1) * math.pi
     else:
         azimuth = math.radians(facing) * torch.randn(n, generator=rng, device=rng.device)
-    theta = real_poses.sample(n, rng)
-    return theta, from_spherical(azimuth, elevation).to(theta)
+    return from_spherical(azimuth, elevation)
+
+
+def _hardest(samples: Samples, n: int) -> Samples:
+    """The n with the largest error, in their order. NaN is the largest, so that no alarm misses it."""
+    return samples[samples.error.topk(min(n, len(samples))).indices.sort().values]

@@ -18,13 +18,11 @@ from posegen import losses
 from posegen.appearance import Appearance
 from posegen.datasets.poses import RealPoses
 from posegen.generator import PoseGenerator
-from posegen.geometry import box_from_alpha, frame, from_spherical, orbit, to_spherical
+from posegen.geometry import box_from_alpha, frame, orbit
 from posegen.pool import PosePool
 from posegen.protocols import Discriminator, PoseEstimator, Prior, Renderer
 from posegen.settings import Settings
 from posegen.types import Estimate
-
-LEVEL_OF = 10  # samples among which the share of level cameras is dealt out evenly
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +69,11 @@ class PoseGen:
 
     def train(self, until: int) -> Iterator[Progress]:
         """Iterate up to iteration ``until``: a warm-up in which poses become human, then with feedback as well."""
-        warmup, every = self.settings.loop.warmup, self.settings.feedback.every
+        warmup, feedback = self.settings.loop.warmup, self.settings.feedback
         while self.iteration < until:
             after = self.iteration - warmup
             self.iteration += 1
-            yield self.step(self.rng, with_feedback=after >= 0 and after % every == 0)
+            yield self.step(self.rng, with_feedback=feedback.w2 > 0 and after >= 0 and after % feedback.every == 0)
 
     def step(self, rng: torch.Generator, *, with_feedback: bool) -> Progress:
         loop, weights = self.settings.loop, self.settings.feedback
@@ -139,21 +137,11 @@ class PoseGen:
 
     @torch.no_grad()
     def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """n proposals of the learned distribution (batch norm with its running statistics).
-
-        For a share of them, ``loop.real``, a real pose takes the place of theta; the view stays the generator's. For
-        another, ``loop.level``, the camera is held level: its roll is taken out of K.
-        """
+        """n proposals of the learned distribution (batch norm with its running statistics)."""
         self.generator.eval()
         theta, view = self.propose(n, rng)
         self.generator.train()
-        real, level = (
-            round(self.settings.loop.real * n),
-            torch.arange(n) % LEVEL_OF < self.settings.loop.level * LEVEL_OF,
-        )
-        azimuth, elevation, _ = to_spherical(view)
-        view = torch.where(level.to(view.device)[:, None], from_spherical(azimuth, elevation), view)
-        return torch.cat([self.real_poses.sample(real, rng), theta[real:]]), view
+        return theta, view
 
     def _descend(self, loss: Tensor, adam: torch.optim.Adam) -> None:
         adam.zero_grad(set_to_none=True)

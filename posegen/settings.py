@@ -79,6 +79,14 @@ class LoopSettings(Options):
     """Largest gradient norm of generator and discriminator."""
     samples: PositiveInt = 1500
     """(image, pose) pairs drawn from the generator in each round."""
+    poses: Literal["generator", "clips", "uniform"] = "generator"
+    """Where their poses come from: the generator, or to compare with it: real poses, or joint angles drawn uniformly
+    from the range that each has in real poses."""
+    views: Literal["generator", "in_distribution", "uniform"] = "generator"
+    """Where their views come from: the generator, or to compare with it: ordinary cameras at chest height, or cameras
+    spread uniformly over the sphere."""
+    candidates: Annotated[int, Field(ge=1, le=32)] = 1
+    """So many are drawn for each that is kept: the one with the largest error (hard-example mining)."""
     real: Share = 0.0
     """Share of these whose pose is a real one, seen from the generator's view. Not in the paper."""
     level: Share = 0.0

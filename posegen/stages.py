@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from posegen import banks, checkpoint, drawing, retention, states
+from posegen import banks, checkpoint, drawing, proposals, retention, states
 from posegen.datasets import generated, open
 from posegen.errors import AssetError
 from posegen.evaluate import PROTOCOL, Figures, belong, compare, measure
@@ -87,15 +87,16 @@ def make_method(context: Context) -> PoseGen:
 
 
 def generate(context: Context, method: PoseGen, round_: int) -> Samples:
-    """Train the generator against the present estimator and draw this round's samples."""
+    """Train the generator, if it is asked, against the present estimator, and draw this round's samples."""
     loop = context.settings.loop
 
-    def proposals() -> tuple[Tensor, Tensor]:
-        train(context, method, "warm-up", loop.warmup)
-        train(context, method, f"feedback {round_}", loop.warmup + (round_ + 1) * loop.iterations)
-        return method.draw(loop.samples, context.stream("draw", round_))
+    def proposed() -> tuple[Tensor, Tensor]:
+        if proposals.learned(loop):
+            train(context, method, "warm-up", loop.warmup)
+            train(context, method, f"feedback {round_}", loop.warmup + (round_ + 1) * loop.iterations)
+        return proposals.draw(method, loop.samples * loop.candidates, context.stream("draw", round_))
 
-    return drawing.rendered(context, context.folder(round_), proposals)
+    return drawing.rendered(context, context.folder(round_), proposed, candidates=loop.candidates)
 
 
 def train(context: Context, method: PoseGen, name: str, until: int) -> None:

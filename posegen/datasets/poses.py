@@ -47,6 +47,13 @@ class RealPoses:
             pose[:, part] = torch.where(taken.to(pose.device)[:, None, None], donor[:, part], pose[:, part])
         return pose
 
+    def uniform(self, n: int, rng: torch.Generator) -> Tensor:
+        """-> theta (n,23,3), each number uniform between its extremes over all real poses and their mirror images."""
+        both = torch.cat([self.poses, mirror(self.poses)])
+        low, high = both.amin(0), both.amax(0)
+        share = torch.rand(n, *low.shape, generator=rng, device=rng.device).to(low)
+        return low + (high - low) * share
+
     def _draw(self, n: int, rng: torch.Generator) -> Tensor:
         pose = self.poses[torch.randint(len(self.poses), (n,), generator=rng, device=rng.device).to(self.poses.device)]
         flip = (torch.rand(n, generator=rng, device=rng.device) < 0.5).to(pose.device)

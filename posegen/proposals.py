@@ -1,0 +1,46 @@
+"""What a round's samples show: what the generator has learned, or what it must be better than."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from posegen.generate import ordinary_views
+from posegen.geometry import from_spherical, to_spherical, uniform_sphere
+
+if TYPE_CHECKING:
+    from posegen.loop import PoseGen
+    from posegen.settings import LoopSettings
+
+LEVEL_OF = 10  # samples among which the share of level cameras is dealt out evenly
+
+
+def learned(loop: LoopSettings) -> bool:
+    """Whether anything comes from the generator, so that it must be trained."""
+    return "generator" in (loop.poses, loop.views)
+
+
+@torch.no_grad()
+def draw(method: PoseGen, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """theta (n,23,3) and view K (n,3), each from where ``loop.poses`` and ``loop.views`` say.
+
+    For a share of them, ``loop.real``, a real pose takes the place of theta; the view stays. For another,
+    ``loop.level``, the camera is held level: its roll is taken out of K.
+    """
+    loop, real_poses = method.settings.loop, method.real_poses
+    theta, view = method.draw(n, rng)
+    if loop.poses == "clips":
+        theta = real_poses.sample(n, rng)
+    elif loop.poses == "uniform":
+        theta = real_poses.uniform(n, rng)
+    if loop.views == "in_distribution":
+        view = ordinary_views(n, rng).to(view)
+    elif loop.views == "uniform":
+        view = uniform_sphere(n, rng).to(view)
+    real = round(loop.real * n)
+    level = torch.arange(n) % LEVEL_OF < loop.level * LEVEL_OF
+    azimuth, elevation, _ = to_spherical(view)
+    view = torch.where(level.to(view.device)[:, None], from_spherical(azimuth, elevation), view)
+    return torch.cat([real_poses.sample(real, rng), theta[real:]]), view

@@ -1,0 +1,117 @@
+"""Where samples come from: the generator, and the baselines that it is compared with."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from blob_parts import appearance, body, method, rng
+from torch import Tensor
+
+from posegen.datasets.generated import Samples
+from posegen.datasets.poses import mirror
+from posegen.generate import IN_DISTRIBUTION_ELEVATION, render_samples
+from posegen.geometry import to_spherical
+from posegen.proposals import draw, learned
+from posegen.settings import CameraSettings, LoopSettings
+from posegen.testing.blobs import BlobEstimator, BlobRenderer
+
+
+def drawn(n: int = 400, **loop: Any) -> tuple[Tensor, Tensor]:
+    return draw(method(loop={"warmup": 2, "batch": 8} | loop), n, rng(5))
+
+
+def own(n: int = 400) -> tuple[Tensor, Tensor]:
+    return method().draw(n, rng(5))
+
+
+def rendered(n: int, candidates: int = 1) -> list[Samples]:
+    random = rng(3)
+    theta, view = 0.3 * torch.randn(n, 23, 3, generator=random), torch.randn(n, 3, generator=random)
+    parts = {"renderer": BlobRenderer(body()), "estimator": BlobEstimator(rng(2)), "appearance": appearance()}
+    return list(render_samples(theta, view, **parts, camera=CameraSettings(size=24), rng=rng(4), candidates=candidates))
+
+
+class TestSources:
+    def test_the_generator_is_the_default(self) -> None:
+        for one, other in zip(drawn(), own(), strict=True):
+            assert torch.equal(one, other)
+
+    def test_uniform_views_are_spread_over_the_sphere_and_level(self) -> None:
+        theta, view = drawn(2000, views="uniform")
+        azimuth, elevation, roll = to_spherical(view)
+        assert torch.equal(theta, own(2000)[0])
+        assert roll.abs().max() < 1e-3
+        for quantile in (0.1, 0.5, 0.9):
+            assert elevation.sin().quantile(quantile) == pytest.approx(2 * quantile - 1, abs=0.08)
+            assert azimuth.quantile(quantile) == pytest.approx(math.pi * (2 * quantile - 1), abs=0.25)
+
+    def test_ordinary_views_are_at_chest_height_all_around(self) -> None:
+        azimuth, elevation, roll = to_spherical(drawn(views="in_distribution")[1])
+        low, high = (math.radians(e) for e in IN_DISTRIBUTION_ELEVATION)
+        assert low - 1e-4 <= elevation.min() < elevation.max() <= high + 1e-4
+        assert roll.abs().max() < 1e-3
+        assert azimuth.min() < -2.9 and azimuth.max() > 2.9
+
+    def test_clips_are_real_poses(self) -> None:
+        theta, view = drawn(poses="clips")
+        assert torch.equal(view, own()[1])
+        real = method().real_poses.poses
+        either = torch.cat([real, mirror(real)])
+        head = theta[:, 14]  # no part that another frame lends
+        assert (head[:, None] == either[None, :, 14]).all(-1).any(1).all()
+
+    def test_uniform_poses_fill_the_range_of_real_ones_and_no_more(self) -> None:
+        theta, _ = drawn(2000, poses="uniform")
+        real = method().real_poses.poses
+        either = torch.cat([real, mirror(real)])
+        low, high = either.amin(0), either.amax(0)
+        assert (theta >= low).all() and (theta <= high).all()
+        assert ((theta.amax(0) - theta.amin(0)) / (high - low)).min() > 0.98
+        torch.testing.assert_close(theta.mean(0), (low + high) / 2, atol=0.03, rtol=0)
+
+    def test_shares_of_real_poses_and_level_cameras(self) -> None:
+        theta, view = drawn(real=0.25, level=0.5)
+        plain, turned = own()
+        assert (theta != plain).flatten(1).any(1).sum() == 100
+        azimuth, elevation, roll = to_spherical(view)
+        level = torch.arange(400) % 10 < 5
+        assert roll[level].abs().max() < 1e-3
+        assert torch.equal(view[~level], turned[~level])
+        for changed, angle in zip((azimuth, elevation), to_spherical(turned)[:2], strict=True):
+            torch.testing.assert_close(changed, angle, atol=1e-3, rtol=0)
+
+    @pytest.mark.parametrize(
+        ("poses", "views", "trains"),
+        [("generator", "generator", True), ("generator", "uniform", True), ("clips", "generator", True)]
+        + [(poses, views, False) for poses in ("clips", "uniform") for views in ("uniform", "in_distribution")],
+    )
+    def test_the_generator_is_trained_where_it_is_asked(self, poses: Any, views: Any, trains: bool) -> None:
+        assert learned(LoopSettings(poses=poses, views=views)) is trains
+
+
+class TestCandidates:
+    @pytest.mark.parametrize("candidates", [2, 3, 32])
+    def test_those_with_the_largest_error_are_kept(self, candidates: int) -> None:
+        n = 3 * candidates
+        errors = torch.cat([batch.error for batch in rendered(n)])
+        kept = rendered(n, candidates)
+        size = max(1, 32 // candidates) * candidates
+        expected = [part.topk(len(part) // candidates).values.sort().values for part in errors.split(size)]
+        assert [len(batch) for batch in kept] == [len(part) for part in expected]
+        for batch, part in zip(kept, expected, strict=True):
+            torch.testing.assert_close(batch.error.sort().values, part)
+
+    def test_pictures_and_labels_stay_together(self) -> None:
+        (everyone,), (kept,) = rendered(6), rendered(6, candidates=3)
+        for i in range(len(kept)):
+            (j,) = torch.nonzero((everyone.theta == kept.theta[i]).flatten(1).all(1))[0].tolist()
+            assert torch.equal(everyone.image[j], kept.image[i])
+            assert torch.equal(everyone.truth[j], kept.truth[i])
+
+
+def test_without_weight_no_feedback_is_rendered() -> None:
+    made = method(feedback={"every": 1, "samples": 4, "w2": 0.0})
+    assert all(progress.error is None for progress in made.train(4))
