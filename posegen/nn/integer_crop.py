@@ -23,13 +23,15 @@ def integer_crop(
     centre (N,2) and side (N,): pixels, ``side`` is the crop's height.  corners: ``truncated`` towards zero as HMR and
     SPIN do it, ``rounded`` as CLIFF does.
     """
-    half = torch.stack([side * size[1] / size[0], side], dim=1) / 2
-    low, high = (_whole(corner, corners) for corner in (centre - half, centre + half))
+    low, high = whole_corners(centre, side, size, corners)
     return torch.cat([_one(image[i : i + 1], low[i], high[i], size, antialias) for i in range(len(image))])
 
 
-def _whole(corner: Tensor, corners: Corners) -> Tensor:
-    return (corner.trunc() if corners == "truncated" else (corner + 0.5).floor()).long()
+def whole_corners(centre: Tensor, side: Tensor, size: tuple[int, int], corners: Corners) -> tuple[Tensor, Tensor]:
+    """The first pixel (N,2) x, y of such a crop, and the first one behind it."""
+    half = torch.stack([side * size[1] / size[0], side], dim=1) / 2
+    low, high = (c.trunc() if corners == "truncated" else (c + 0.5).floor() for c in (centre - half, centre + half))
+    return low.long(), high.long()
 
 
 def _one(image: Tensor, low: Tensor, high: Tensor, size: tuple[int, int], antialias: bool) -> Tensor:
