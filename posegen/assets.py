@@ -28,6 +28,17 @@ def config_dir() -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "posegen"
 
 
+def cache_dir() -> Path:
+    """``$POSEGEN_CACHE_DIR``, or posegen's folder where this platform keeps what can be made anew."""
+    if given := os.environ.get("POSEGEN_CACHE_DIR"):
+        return Path(given)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "posegen" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "posegen"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "posegen"
+
+
 def find(name: str) -> Path:
     """The registered file or folder.
 

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from posegen.body.arrays import BodyArrays
 from posegen.body.joints import JOINT_SETS
 from posegen.body.kinematics import forward_kinematics, skinning_transforms
+from posegen.body.refit import refit
 from posegen.body.regress import Matrix, Regressors
 from posegen.errors import UsageError, nearest
 from posegen.geometry import rotvec_to_rotmat, view_rotation
@@ -75,6 +76,14 @@ class Body:
         if (device, dtype) == (self.device, self.dtype):
             return self
         return Body(self.arrays, torch.from_numpy(self._shape), self._regressors, device, dtype)
+
+    def on_joints(self, joints: Tensor) -> Body:
+        """This body carried onto other rest joints (24,3) metres, its skin with them; the nearest shape's build.
+
+        For a subject whose skeleton is known and whose betas are not.
+        """
+        arrays = refit(self.arrays, joints.detach().double().cpu().numpy())
+        return Body(arrays, None, self._regressors, self.device, self.dtype)
 
     @property
     def joint_sets(self) -> tuple[str, ...]:

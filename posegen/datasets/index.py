@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from posegen.assets import cache_dir
 from posegen.checkpoint import write_text
 from posegen.errors import PosegenError
-
-
-def cache_dir() -> Path:
-    """``$POSEGEN_CACHE_DIR``, or posegen's folder where this platform keeps what can be made anew."""
-    if given := os.environ.get("POSEGEN_CACHE_DIR"):
-        return Path(given)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "posegen" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "posegen"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "posegen"
 
 
 def indexed(name: str, files: Sequence[Path], scan: Callable[[], Any]) -> Any:

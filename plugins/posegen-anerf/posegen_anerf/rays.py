@@ -21,17 +21,22 @@ def pixel_centres(camera: Camera) -> Tensor:
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(-1, 2)
 
 
-def rays(camera: Camera, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """N cameras and pixels (R,2) or (N,R,2) -> origins (N,3) and directions (N,R,3), NeRF units and world.
+def sight(camera: Camera, pixels: Tensor) -> Tensor:
+    """N cameras and pixels (R,2) or (N,R,2) -> directions (N,R,3) in camera axes, of length 1 along the optical axis.
 
-    Directions have length 1 along the optical axis, so that what is measured along a ray is depth. Differentiable with
-    respect to the camera.
+    What is measured along such a ray is depth.
     """
     u, v = pixels[..., 0], pixels[..., 1]
     k = camera.intrinsics
     y = (v - k[:, 1, 2, None]) / k[:, 1, 1, None]
     x = (u - k[:, 0, 2, None] - k[:, 0, 1, None] * y) / k[:, 0, 0, None]
-    seen = torch.stack([x, y, torch.ones_like(x)], dim=-1)
-    flip = camera.rotation.new_tensor(FLIP)
-    to_world = camera.rotation * flip  # its rows are the camera's axes in the field's world
-    return -UNIT * (camera.translation[:, None] @ to_world)[:, 0], seen @ to_world
+    return torch.stack([x, y, torch.ones_like(x)], dim=-1)
+
+
+def rays(camera: Camera, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """N cameras and pixels (R,2) or (N,R,2) -> origins (N,3) and directions (N,R,3), NeRF units and world.
+
+    Directions as those of ``sight``. Differentiable with respect to the camera.
+    """
+    to_world = camera.rotation * camera.rotation.new_tensor(FLIP)  # its rows are the camera's axes in that world
+    return -UNIT * (camera.translation[:, None] @ to_world)[:, 0], sight(camera, pixels) @ to_world

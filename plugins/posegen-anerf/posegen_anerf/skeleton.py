@@ -11,6 +11,7 @@ from torch import Tensor
 
 from posegen.body import forward_kinematics
 from posegen.geometry import rotvec_to_rotmat
+from posegen.types import Camera
 
 UNIT = 0.25 / 0.00035 * 0.001 / 0.4
 """NeRF units in a metre, 1.786: the published data scale a rest pose of 2.5 m to the metre by 0.714."""
@@ -30,6 +31,13 @@ def bones_to_world(pose: Tensor, rest_joints: Tensor) -> Tensor:
     moved = -(back @ frames[..., :3, 3:]) * UNIT
     bottom = turns.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(len(pose), 24, 1, 4)
     return torch.cat([torch.cat([back * turns.new_tensor(FLIP), moved], dim=-1), bottom], dim=-2)
+
+
+def in_camera(skts: Tensor, camera: Camera) -> Tensor:
+    """World to bone transforms (N,24,4,4) -> camera to bone, NeRF units: each camera's axes become the world's."""
+    turn = skts[..., :3, :3] @ (camera.rotation * camera.rotation.new_tensor(FLIP)).transpose(-1, -2)[:, None]
+    move = skts[..., :3, 3:] - UNIT * (turn @ camera.translation[:, None, :, None])
+    return torch.cat([torch.cat([turn, move], dim=-1), skts[..., 3:, :]], dim=-2)
 
 
 def joints_of(skts: Tensor) -> Tensor:
