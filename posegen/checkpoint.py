@@ -35,6 +35,16 @@ def load_tensors(path: Path, repair: str) -> dict[str, Tensor]:
         raise AssetError(f"{path} is not a whole safetensors file: {error}", repair) from error
 
 
+def save_array(path: Path, array: NDArray[Any]) -> None:
+    """Write one npy file atomically. Raises PosegenError when the disk is full; the old file then stays."""
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:
+            np.save(file, array)
+
+    _atomically(path, write)
+
+
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write an npz file atomically. Raises PosegenError when the disk is full; the old file then stays."""
 

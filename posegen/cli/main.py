@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from posegen import __version__
-from posegen.cli import assets, doctor, evaluate, finetune, generate, plugins, recipes, render, run, viewpoints
+from posegen.cli import (
+    assets,
+    doctor,
+    evaluate,
+    finetune,
+    generate,
+    plugins,
+    pretrain,
+    recipes,
+    render,
+    run,
+    viewpoints,
+)
 from posegen.cli.verbs import Verb, Verbs
 from posegen.errors import PosegenError
 
@@ -24,6 +36,7 @@ app.command(cls=Verb)(run.run)
 app.command(cls=Verb)(generate.generate)
 app.command(cls=Verb)(finetune.finetune)
 app.command(cls=Verb)(evaluate.evaluate)
+app.command(cls=Verb)(pretrain.pretrain)
 app.command(cls=Verb)(render.render)
 app.command(cls=Verb)(viewpoints.viewpoints)
 app.add_typer(plugins.app, name="plugins")

@@ -1,0 +1,120 @@
+"""Every setting of ``posegen pretrain``. Importing this file imports pydantic and no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+
+from posegen import layers
+from posegen.config import DEFAULT, explain
+from posegen.options import Options
+from posegen.settings import AppearanceSettings, Selection, Share
+
+COMPONENTS = ("estimator", "motion", "photos")
+
+
+class BankSettings(Options):
+    """The pictures. All that is drawn once is said here: estimators with the same bank learn from the same pictures."""
+
+    pictures: PositiveInt = 40_000
+    """How many are drawn from the motion's training clips."""
+    validation: PositiveInt = 600
+    """How many are drawn from its validation clips, to measure on."""
+    size: PositiveInt = 160
+    """Side of a picture, pixels; the person fills two thirds of it."""
+    subjects: Annotated[tuple[str, ...], Field(min_length=1)] = ("s0", "s1", "s2", "s3")
+    """Who stands in them, drawn by the mesh renderer, in equal shares."""
+    distance: PositiveFloat = 4.0
+    """Metres from the camera to the pelvis."""
+    roll: NonNegativeFloat = 10.0
+    """Standard deviation of the camera's roll, degrees."""
+    recombine: Share = 0.5
+    """Share of poses that borrow their legs, and each arm, from another pose."""
+    blend: Share = 0.3
+    """Share of poses that lie between two."""
+    bend: NonNegativeFloat = 0.25
+    """Largest standard deviation of a joint's own turn on top of that, radians: a few clips hold few poses."""
+
+
+class LooksSettings(AppearanceSettings):
+    """What the pictures look like: as in fine-tuning, a little milder, as the pictures are smaller."""
+
+    backgrounds: Share = 0.6
+    """Share of images that get a background photograph."""
+    hue: Share = 0.5
+    """Share of people in other colours than their own."""
+    shade: Share = 0.5
+    """Largest share of its light that a person loses, as against the light."""
+    haze: Share = 0.3
+    """Largest share of a white veil over the picture."""
+    noise: NonNegativeFloat = 0.02
+    """Largest standard deviation of pixel noise."""
+    blur: NonNegativeFloat = 0.8
+    """Largest standard deviation of Gaussian blur, pixels."""
+
+
+class LossSettings(Options):
+    """Weights of the losses; those of what an estimator does not say are left out."""
+
+    joints: NonNegativeFloat = 1.0
+    """Mean distance of root-centred joints, metres."""
+    rotations: NonNegativeFloat = 0.1
+    """Mean squared difference of the rotation matrices of root and body."""
+    betas: NonNegativeFloat = 0.001
+    """Mean squared difference of the shape's betas."""
+    points: NonNegativeFloat = 0.1
+    """Mean distance of the joints that the weak-perspective camera projects, in halves of the crop's side."""
+
+
+class Pretraining(Options):
+    """One pretraining."""
+
+    seed: NonNegativeInt = 0
+    """Seed of every random draw."""
+    device: str = "cpu"
+    """Where to compute: cpu, cuda, cuda:1, ..."""
+    estimator: Selection = Selection(name="spin")
+    motion: Selection = Selection(name="starter")
+    photos: Selection = Selection(name="starter")
+    start: Path | None = None
+    """Weights of another estimator, whose layers of the same names and shapes this one starts from: its backbone."""
+    epochs: PositiveInt = 4
+    """Passes over the pictures."""
+    batch: PositiveInt = 64
+    """Pictures in a step."""
+    lr: PositiveFloat = 1e-3
+    """AdamW's largest learning rate; it rises in the first steps, and falls along a cosine to zero."""
+    weight_decay: NonNegativeFloat = 0.01
+    """AdamW's weight decay, of matrices and filters."""
+    shift: NonNegativeFloat = 0.05
+    """Largest error of the person's box, as a share of its longer side."""
+    zoom: Share = 0.1
+    """Largest error of the box's size, as a share of it."""
+    bank: BankSettings = BankSettings()
+    loss: LossSettings = LossSettings()
+    appearance: LooksSettings = LooksSettings()
+
+
+def load(options: Mapping[str, tuple[str, Any]], assignments: Iterable[str]) -> Pretraining:
+    """Settings from command-line options (as ``layers.from_options`` takes them) and ``--set``.
+
+    Raises UsageError naming key, value, source and the nearest thing that exists.
+    """
+    defaults: layers.Layer = {
+        (c, "name"): layers.Given(Pretraining.model_fields[c].default.name, DEFAULT) for c in COMPONENTS
+    }
+    given = layers.merge(
+        [defaults, layers.from_options(options, COMPONENTS), layers.from_assignments(assignments, COMPONENTS)],
+        COMPONENTS,
+    )
+    tree = layers.nest(given)
+    for component in COMPONENTS:
+        table = tree[component]
+        tree[component] = {"name": table.pop("name"), "options": table}
+    try:
+        return Pretraining.model_validate(tree)
+    except ValidationError as error:
+        raise explain(error, Pretraining, given) from error
