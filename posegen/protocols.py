@@ -46,19 +46,24 @@ class PoseEstimator(Protocol):
     black box.  ``lr``: the learning rate that suits its fine-tuning.  ``frozen``: patterns (``fnmatch``) of the names
     of parameters that fine-tuning leaves as they are.
 
-    An estimator that must know where in the whole picture the person is may also have ``whole_image = True``: on
-    datasets its ``crop`` then gets whole pictures.
+    What an estimator may have beside these: ``weights``, a name of the weights that every result shows;
+    ``official_checkpoint()``, the content of an upstream checkpoint with the present weights, for
+    ``posegen export-weights``; and ``context(picture, box, intrinsics=None)``, where it must know the place of the crop
+    in the whole picture: width and height (N,2) of the pictures, person boxes (N,4) in them, both pixels, and camera
+    intrinsics (N,3,3) where known -> (N,k), the second argument of its ``predict(crop, context=None)``. Renders and
+    photographs that are cut around the person are shown without context.
     """
 
     joint_set: str
-    input_size: int
+    input_size: int | tuple[int, int]
+    """Pixels of the crop: the side of a square, or height and width."""
     differentiable: bool
     module: nn.Module | None
     lr: float
     frozen: tuple[str, ...]
 
     def crop(self, image: Tensor, box: Tensor) -> Tensor:
-        """image (N,3,H,W) and person boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,S,S), this network's own preprocessing.
+        """image (N,3,H,W) and person boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,*input_size), its own preprocessing.
 
         Differentiable with respect to the image.
         """

@@ -47,24 +47,27 @@ class Judge:
 
         Raises PosegenError for an image that cannot be read, and for values that are not finite.
         """
-        whole = getattr(self.estimator, "whole_image", False)
         module = self.estimator.module
         device = next(module.parameters()).device if module is not None else torch.device("cpu")
         parts: list[Columns] = []
         people: list[Record] = []
         sizes: list[tuple[int, int]] = []
         crops: list[Tensor] = []
+        contexts: list[Tensor] = []
 
         def flush() -> None:
-            parts.append(self._rows(people, sizes, self._predict(torch.cat(crops), people[0].key)))
+            inputs = [torch.cat(crops)] + ([torch.cat(contexts)] if contexts else [])
+            parts.append(self._rows(people, sizes, self._predict(inputs, people[0].key)))
             advance(None, len(people))
-            for each in (people, sizes, crops):
+            for each in (people, sizes, crops, contexts):
                 each.clear()
 
-        for record, window in read_ahead(records, self.workers, whole=whole):
+        for record, window in read_ahead(records, self.workers):
             people.append(record)
             sizes.append(window.size)
             crops.append(self._crop(window, device))  # at once: a window is a hundred times its crop
+            if hasattr(self.estimator, "context"):
+                contexts.append(self._context(record, window.size, device))
             if len(people) == self.batch:
                 flush()
         if people:
@@ -79,9 +82,17 @@ class Judge:
         return crop
 
     @torch.inference_mode()
-    def _predict(self, crops: Tensor, first: str) -> dict[str, Tensor]:
+    def _context(self, record: Record, size: tuple[int, int], device: torch.device) -> Tensor:
+        assert record.box is not None  # a window was cut around it
+        picture, box = torch.tensor([size], dtype=torch.float32), record.box[None].float()
+        intrinsics = None if record.intrinsics is None else record.intrinsics[None].float().to(device)
+        context: Tensor = self.estimator.context(picture.to(device), box.to(device), intrinsics)  # type: ignore[attr-defined]
+        return context
+
+    @torch.inference_mode()
+    def _predict(self, inputs: Sequence[Tensor], first: str) -> dict[str, Tensor]:
         started = time.perf_counter()
-        estimate = self.estimator.predict(crops)
+        estimate = self.estimator.predict(*inputs)
         own = {
             name: value.detach().float().cpu()
             for name in ("joints", "body_pose", "global_orient", "betas")

@@ -38,22 +38,22 @@ class Window:
 Seen = tuple[Record, Window]
 
 
-def read_ahead(records: Iterable[Record], workers: int, *, whole: bool = False) -> Iterator[Seen]:
+def read_ahead(records: Iterable[Record], workers: int) -> Iterator[Seen]:
     """Each record with its window, in order; a picture of several people is read once if they follow each other.
 
-    workers: threads that read; 0 reads when asked.  whole: windows are whole pictures.
+    workers: threads that read; 0 reads when asked.
     Raises AssetError naming a picture that is missing or damaged.
     """
     pictures = ((path, list(people)) for path, people in groupby(records, key=_picture))
     if workers == 0:
         for path, people in pictures:
-            yield from windows(path, people, whole)
+            yield from windows(path, people)
         return
     waiting: deque[Future[list[Seen]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
             for path, people in pictures:
-                waiting.append(pool.submit(windows, path, people, whole))
+                waiting.append(pool.submit(windows, path, people))
                 if len(waiting) >= AHEAD * workers:
                     yield from waiting.popleft().result()
             while waiting:
@@ -63,16 +63,13 @@ def read_ahead(records: Iterable[Record], workers: int, *, whole: bool = False) 
                 each.cancel()
 
 
-def windows(path: Path, people: Sequence[Record], whole: bool = False) -> list[Seen]:
+def windows(path: Path, people: Sequence[Record]) -> list[Seen]:
     """The windows of the people in one picture."""
     repair = "copy or unpack the dataset's images again"
     picture = read_picture(path, "RGBA" if _may_have_alpha(path, repair) else "RGB", repair)
     if picture.mode == "RGBA":
         white = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(white, picture).convert("RGB")
-    if whole:
-        pixels = _floats(picture)
-        return [(record, Window(pixels, _box(record), picture.size)) for record in people]
     return [(record, _cut(picture, record)) for record in people]
 
 

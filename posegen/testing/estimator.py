@@ -18,21 +18,24 @@ MILLIMETRE = 1e-3
 
 
 def attributes_are_known(case: Case) -> None:
-    """``joint_set`` is a known name, ``input_size`` an int, ``module`` an nn.Module or None."""
+    """``joint_set`` is a known name, ``input_size`` one or two ints, ``module`` an nn.Module or None."""
     part = case.part
     require(part.joint_set in JOINT_SETS, f"joint_set '{part.joint_set}' is none of {', '.join(JOINT_SETS)}")
-    require(isinstance(part.input_size, int) and part.input_size > 0, "input_size must be a positive int, pixels")
+    sizes = part.input_size if isinstance(part.input_size, tuple) and len(part.input_size) == 2 else (part.input_size,)
+    whole = all(isinstance(size, int) and size > 0 for size in sizes)
+    require(whole, "input_size must be a positive int, pixels, or a tuple of two: height and width")
     require(isinstance(part.differentiable, bool), "differentiable must be True or False")
     require(part.module is None or isinstance(part.module, nn.Module), "module must be an nn.Module, or None")
 
 
 def crop_has_the_shape(case: Case) -> None:
-    """``crop`` of images (N,3,H,W) and boxes (N,4) is (N,3,S,S), also where a box reaches beyond the image."""
+    """``crop`` of images (N,3,H,W) and boxes (N,4) has ``input_size``, also where a box reaches beyond the image."""
     image, box = _images(case)
     beyond = torch.tensor([[-40.0, -30.0, 60.0, 90.0]]).expand(3, 4).to(box)
     size = case.part.input_size
+    shape = (3, 3, *(size if isinstance(size, tuple) else (size, size)))
     for boxes in (box, beyond):
-        tensor(case, case.part.crop(image, boxes), "crop(image, box)", (3, 3, size, size))
+        tensor(case, case.part.crop(image, boxes), "crop(image, box)", shape)
 
 
 def crop_follows_the_box(case: Case) -> None:
@@ -83,6 +86,24 @@ def joints_are_metres(case: Case) -> None:
     joints = case.part.predict(_crops(case)[:1]).joints[0].detach()
     span = float((joints.amax(0) - joints.amin(0)).norm())
     require(0.2 < span < 5, f"joints must be metres: those of an upright person span {span:.3g}")
+
+
+def context_tells_where_the_crop_lies(case: Case) -> None:
+    """``context``, if there is one, gives numbers that ``predict`` takes; they differ for another place or camera."""
+    context = getattr(case.part, "context", None)
+    if context is None:
+        return
+    crops = _crops(case)
+    picture = torch.tensor([[1920.0, 1080.0]], device=case.device).expand(3, 2)
+    middle = torch.tensor([[860.0, 340.0, 1060.0, 740.0]], device=case.device).expand(3, 4)
+    aside = middle + torch.tensor([700.0, 0.0, 700.0, 0.0], device=case.device)
+    intrinsics = torch.tensor([[5e3, 0, 960], [0, 5e3, 540], [0, 0, 1]], device=case.device).expand(3, 3, 3)
+    seen = [context(picture, middle), context(picture, aside), context(picture, middle, intrinsics)]
+    for numbers in seen:
+        tensor(case, numbers, "context(picture, box)", (3, numbers.shape[-1]))
+        tensor(case, case.part.predict(crops, numbers).joints, "joints", (3, len(JOINT_SETS[case.part.joint_set]), 3))
+    require(not torch.equal(seen[0], seen[1]), "context must differ for a person elsewhere in the picture")
+    require(not torch.equal(seen[0], seen[2]), "context must use the intrinsics where they are known")
 
 
 def estimate_is_repeatable(case: Case) -> None:
@@ -175,6 +196,7 @@ CHECKS = (
     crop_is_differentiable,
     estimate_has_the_shape,
     joints_are_metres,
+    context_tells_where_the_crop_lies,
     estimate_is_repeatable,
     estimate_is_batch_independent,
     gradient_is_as_promised,
