@@ -1,0 +1,90 @@
+"""Renderer ``anerf``: a person learned from images, differentiable to the pose and the camera."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+import posegen
+from posegen.errors import UsageError
+from posegen.types import Camera, Render
+from posegen_anerf import reference
+from posegen_anerf.body import body_of
+from posegen_anerf.skeleton import bones_to_world
+from posegen_anerf.sources import open_subject
+
+
+class AnerfRenderer:
+    """Draws one subject's A-NeRF (Su et al. 2021): one shipped here, fitted by you, or an official checkpoint."""
+
+    class Options(posegen.Options):
+        """Who is drawn, and how."""
+
+        subject: str = "s0"
+        """Who is drawn: s0, or the path of a fitted .safetensors or of an official .tar."""
+        rest_pose: Path | None = None
+        """For an official .tar without refined poses: the .h5 it was trained on, or a .npz with its rest_pose. Without
+        it SURREAL's rest pose is taken."""
+        frame: int | None = Field(default=None, ge=0)
+        """Whose frame's code is used, for subjects that have them; None: their mean."""
+        march: Literal["fast", "reference"] = "fast"
+        """How rays are sampled: fast, or as published (hundreds of times slower)."""
+        chunk: int = Field(default=1024, ge=1)
+        """Rays at once in the reference march: memory grows with it, nothing else changes."""
+
+    differentiable = True
+
+    def __init__(self, options: Options, *, device: torch.device | str = "cpu") -> None:
+        """Raises UsageError for an unknown subject or frame, AssetError for a file that cannot be used."""
+        self._options = options
+        self._device = torch.device(device)
+        self.subject = open_subject(options.subject, options.rest_pose).to(self._device)
+        _check_frame(options, self.subject.config.framecodes)
+        self.body = body_of(self.subject, options.subject, self._device)
+        self._rest = self.body.rest_joints
+
+    def render(self, pose: Tensor, camera: Camera) -> Render:
+        """theta (N,23,3) and N cameras -> N images, premultiplied over black, and their alpha, float32.
+
+        Gradients reach the pose and the camera. Nothing behind a camera is drawn. Raises UsageError for shapes that do
+        not fit or values that are not finite.
+        """
+        _check(pose, camera)
+        skts = bones_to_world(pose.to(self._device, torch.float32), self._rest)
+        moved = (t.to(self._device, torch.float32) for t in (camera.rotation, camera.translation, camera.intrinsics))
+        camera = Camera(*moved, camera.width, camera.height)
+        options = self._options
+        image, alpha = reference.draw(self.subject, skts, camera, options.chunk, options.frame)
+        return Render(image.clamp(0, 1), alpha)
+
+
+def _check_frame(options: AnerfRenderer.Options, frames: int) -> None:
+    if options.frame is not None and options.frame >= frames:
+        known = f"0 to {frames - 1}" if frames else "it has no frame codes: leave frame out"
+        raise UsageError(f"subject '{options.subject}' has no frame {options.frame}", known)
+
+
+def _check(pose: Tensor, camera: Camera) -> None:
+    n = pose.shape[0] if pose.ndim else 0
+    shapes = {
+        "pose": (pose, (n, 23, 3)),
+        "camera rotation": (camera.rotation, (n, 3, 3)),
+        "camera translation": (camera.translation, (n, 3)),
+        "camera intrinsics": (camera.intrinsics, (n, 3, 3)),
+    }
+    for name, (tensor, shape) in shapes.items():
+        if tuple(tensor.shape) != shape:
+            raise UsageError(
+                f"{name} has shape {tuple(tensor.shape)}, where {shape} is needed",
+                "pose is (N,23,3) axis-angle without the root; give one camera for each pose",
+            )
+        if not bool(torch.isfinite(tensor).all()):
+            raise UsageError(f"{name} holds values that are not finite", "a NaN here often comes from a diverged run")
+    if camera.width < 1 or camera.height < 1:
+        raise UsageError(f"an image of {camera.width} x {camera.height} pixels cannot be drawn", "use 1 x 1 or more")
+    if bool((camera.intrinsics.diagonal(dim1=1, dim2=2) <= 0).any()):
+        raise UsageError("a camera's focal length is not positive", "intrinsics are [[f,0,cx],[0,f,cy],[0,0,1]] pixels")

@@ -1,0 +1,42 @@
+"""Where a subject is found: shipped, registered, or a file of the user's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from posegen_starter import files
+
+from posegen.assets import find
+from posegen.errors import AssetError, UsageError, nearest
+from posegen_anerf.checkpoint import convert
+from posegen_anerf.subject import NerfSubject
+
+SHIPPED = ("s0",)
+REGISTERED = "anerf-checkpoint"
+
+
+def open_subject(name: str, rest_pose: Path | None = None) -> NerfSubject:
+    """``s0``, the asset ``anerf-checkpoint``, or the path of a .safetensors or an official .tar -> the subject.
+
+    rest_pose: see ``checkpoint.convert``. Raises UsageError for another name, AssetError for what cannot be used.
+    """
+    path = subject_file(name, rest_pose)
+    return NerfSubject.load(path)
+
+
+def subject_file(name: str, rest_pose: Path | None = None) -> Path:
+    """The .safetensors of a subject; an official checkpoint is converted when it is first asked for."""
+    path = find(REGISTERED) if name == REGISTERED else Path(name).expanduser()
+    if path.suffix == ".tar":
+        return convert(path, None if rest_pose is None else rest_pose.expanduser())
+    if rest_pose is not None:
+        raise UsageError(f"rest_pose is for official .tar checkpoints; subject '{name}' has its own", "leave it out")
+    if name in SHIPPED:
+        files.read(f"nerf/{name}.safetensors")  # damaged files are never used
+        return files.DATA / "nerf" / f"{name}.safetensors"
+    if path.suffix == ".safetensors":
+        return path
+    if path.exists():
+        raise AssetError(f"{path} is no subject", "give a fitted .safetensors or an official .tar")
+    hint = nearest(name, [*SHIPPED, REGISTERED]) or f"give {', '.join(SHIPPED)}, or the path of a .safetensors or .tar"
+    raise UsageError(f"there is no subject '{name}'", hint)
