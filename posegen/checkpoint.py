@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
@@ -35,6 +35,12 @@ def load_tensors(path: Path, repair: str) -> dict[str, Tensor]:
         raise AssetError(f"{path} is not a whole safetensors file: {error}", repair) from error
 
 
+def metadata(path: Path) -> dict[str, str]:
+    """What a whole safetensors file says of itself."""
+    with safe_open(path, framework="pt") as file:
+        return dict(file.metadata() or {})
+
+
 def save_array(path: Path, array: NDArray[Any]) -> None:
     """Write one npy file atomically. Raises PosegenError when the disk is full; the old file then stays."""
 
@@ -53,6 +59,11 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
             np.savez(file, **arrays)  # type: ignore[arg-type, unused-ignore]  # newer stubs know one more keyword
 
     _atomically(path, write)
+
+
+def save_torch(path: Path, content: Mapping[str, Any]) -> None:
+    """Write what other projects load with ``torch.load``, atomically. Raises PosegenError when the disk is full."""
+    _atomically(path, lambda part: torch.save(content, part))
 
 
 def write_text(path: Path, text: str) -> None:

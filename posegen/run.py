@@ -62,8 +62,9 @@ def evaluate(settings: Settings, *, console: Console | None = None) -> dict[str,
     context = Context(assemble(settings, finetunes=False), settings, RunDirectory(Path()), Track(None, console))
     with torch.random.fork_rng():
         figures = stages.figures(context, stages.shots(context), "measure")
-    result = {name: summarise(values, settings.evaluate.bootstrap) for name, values in figures.items()}
-    context.track.console.print(summary.figures(settings.estimator.name, result, PROTOCOL))
+    result = {split: summarise(values, settings.evaluate.bootstrap) for split, values in figures.items()}
+    name = summary.title(settings.estimator.name, summary.weights(context.estimator))
+    context.track.console.print(summary.figures(name, result, PROTOCOL))
     return result
 
 

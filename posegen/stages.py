@@ -9,6 +9,7 @@ from posegen.datasets import generated, open
 from posegen.errors import AssetError
 from posegen.evaluate import PROTOCOL, Figures, belong, compare, measure
 from posegen.loop import PoseGen
+from posegen.report import summary
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -133,7 +134,8 @@ def finetune(context: Context, tuning: Finetuning, round_: int, samples: Samples
 def finish(context: Context, tuning: Finetuning) -> None:
     """Average the weights, and write them where they can be used."""
     tuning.average()
-    checkpoint.save_tensors(context.directory.estimator, tuning.module.state_dict())
+    about = {"estimator": context.settings.estimator.name, "weights": summary.weights(context.estimator)}
+    checkpoint.save_tensors(context.directory.estimator, tuning.module.state_dict(), about)
 
 
 def result(context: Context, before: Figures, after: Figures) -> dict[str, Any]:
@@ -142,6 +144,7 @@ def result(context: Context, before: Figures, after: Figures) -> dict[str, Any]:
     return {
         "seed": settings.seed,
         "estimator": settings.estimator.name,
+        "weights": summary.weights(context.estimator),
         "renderer": settings.renderer.name,
         "protocol": PROTOCOL,
         "splits": {name: compare(before[name], after[name], settings.evaluate.bootstrap) for name in before},

@@ -13,6 +13,7 @@ from posegen.cli import (
     assets,
     doctor,
     evaluate,
+    export_weights,
     finetune,
     generate,
     plugins,
@@ -37,6 +38,7 @@ app.command(cls=Verb)(generate.generate)
 app.command(cls=Verb)(finetune.finetune)
 app.command(cls=Verb)(evaluate.evaluate)
 app.command(cls=Verb)(pretrain.pretrain)
+app.command(cls=Verb)(export_weights.export_weights)
 app.command(cls=Verb)(render.render)
 app.command(cls=Verb)(viewpoints.viewpoints)
 app.add_typer(plugins.app, name="plugins")

@@ -29,7 +29,7 @@ def rot6d_to_rotmat(numbers: Tensor) -> Tensor:
 
     They are the first two columns, row by row: ``r00 r01 r10 r11 r20 r21``; Gram-Schmidt makes them orthonormal.
     """
-    columns = numbers.unflatten(-1, (3, 2))
+    columns = numbers.reshape(*numbers.shape[:-1], 3, 2)
     first = F.normalize(columns[..., 0], dim=-1)
     second = columns[..., 1] - (first * columns[..., 1]).sum(-1, keepdim=True) * first
     second = F.normalize(second, dim=-1)

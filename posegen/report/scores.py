@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from posegen.errors import UsageError, nearest
+from posegen.report import summary
 from posegen.scoring.protocols import METRICS
 
 OFFICIAL = {
@@ -32,7 +33,8 @@ def show(result: Mapping[str, Any], by: Sequence[str], console: Console) -> None
     if result["judged"] < result["of"]:
         people += f" (the first {result['judged']} of {result['of']}: not the protocol's number)"
     say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    say(f"{result['estimator']} on {result['dataset']} {result['split']}: {people}")
+    estimator = summary.title(result["estimator"], result.get("weights", ""))
+    say(f"{estimator} on {result['dataset']} {result['split']}: {people}")
     console.print(_overall(result))
     say(f"protocol {result['protocol']}: {result['definition']}")
     for name, count in result["left_out"].items():

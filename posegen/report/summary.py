@@ -13,9 +13,20 @@ from posegen.evaluate import METRICS
 TITLES = {"mpjpe": "MPJPE", "pa_mpjpe": "PA-MPJPE", "n_mpjpe": "N-MPJPE", "pck": "PCK@150"}
 
 
+def weights(estimator: object) -> str:
+    """What an estimator calls its weights, such as ``open-compact``; nothing for one that does not say."""
+    return str(getattr(estimator, "weights", ""))
+
+
+def title(estimator: str, weights: str) -> str:
+    """An estimator's name with that of its weights, so that small open ones are not taken for the published ones."""
+    return f"{estimator} ({weights})" if weights else estimator
+
+
 def before_after(result: Mapping[str, Any]) -> Table:
     """One row a split: each metric before -> after, and the relative change of MPJPE with its 95 % interval."""
-    table = _table(f"{result['estimator']}, before → after fine-tuning", result["protocol"])
+    name = title(result["estimator"], result.get("weights", ""))
+    table = _table(f"{name}, before → after fine-tuning", result["protocol"])
     for metric in METRICS:
         table.add_column(TITLES[metric], justify="right", no_wrap=True)
     table.add_column("MPJPE [95 %]", justify="right", no_wrap=True)

@@ -21,7 +21,7 @@ from posegen.datasets.records import Dataset, Record
 from posegen.datasets.registry import known, open_dataset
 from posegen.errors import UsageError, nearest
 from posegen.protocols import PoseEstimator
-from posegen.report import scores
+from posegen.report import scores, summary
 from posegen.scoring import results, submission
 from posegen.scoring.folder import PART, Folder
 from posegen.scoring.meshes import REGRESSOR, Meshes
@@ -132,6 +132,7 @@ class _Evaluation:
     def about(self, people: int) -> dict[str, Any]:
         return {
             "estimator": self.settings.estimator.name,
+            "weights": summary.weights(self.estimator),
             "options": to_table(self.settings)["estimator"],
             "dataset": self.request.dataset,
             "split": self.dataset.split,
