@@ -5,6 +5,8 @@ Nothing is detached, so that a loss on rotations trains the skeleton too. ``offi
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor
 
@@ -44,7 +46,7 @@ def solve(skeleton: Tensor, rest: Tensor, phi: Tensor, ends: Tensor | None = Non
     twists = twist(axis[:, 1:], phi)
     root = best_rotation(rest[:, PELVIS] - rest[:, :1], skeleton[:, PELVIS] - skeleton[:, :1])[:, None]
     local, world = [root], root
-    for above, level in zip(_LEVELS, _LEVELS[1:], strict=False):
+    for above, level in itertools.pairwise(_LEVELS):
         parent = world[:, [above.index(PARENTS[j]) for j in level]]
         wanted = (parent.transpose(2, 3) @ target[:, level, :, None])[..., 0]
         towards = torch.where(bare[:, level], axis[:, level], wanted)

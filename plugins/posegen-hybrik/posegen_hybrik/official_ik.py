@@ -72,7 +72,9 @@ def _rodrigues(a: Tensor, b: Tensor) -> Tensor:
 
 def _about(axis: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     k = cross_matrix(axis)
-    return torch.eye(3, dtype=axis.dtype, device=axis.device) + sine[..., None] * k + (1 - cosine[..., None]) * (k @ k)
+    eye = torch.eye(3, dtype=axis.dtype, device=axis.device)
+    turn: Tensor = eye + sine[..., None] * k + (1 - cosine[..., None]) * (k @ k)
+    return turn
 
 
 def _bones(joints: Tensor) -> Tensor:
@@ -85,4 +87,5 @@ def _turn(rotation: Tensor, vector: Tensor) -> Tensor:
 
 
 def _length(vector: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(vector, dim=-1, keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(vector, dim=-1, keepdim=True)
+    return length

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 SHORT = 1e-4  # metres; a bone shorter than this has no direction
+STEEP = 0.02  # metres; shorter than any bone of a body: the direction's gradient, one over the length, grows no more
 OPPOSITE = 1e-4  # 1 + cos; two directions closer to opposite than this have no unique swing
 RIDGE = 1e-6  # square metres; keeps the gradient of the best rotation finite
 
@@ -14,7 +15,7 @@ def cross_matrix(v: Tensor) -> Tensor:
     """v (...,3) -> (...,3,3), the matrix of ``v x``."""
     x, y, z = v.unbind(-1)
     o = torch.zeros_like(x)
-    return torch.stack([o, -z, y, z, o, -x, -y, x, o], dim=-1).unflatten(-1, (3, 3))
+    return torch.stack([o, -z, y, z, o, -x, -y, x, o], dim=-1).reshape(*v.shape, 3)
 
 
 def direction(bone: Tensor, otherwise: Tensor) -> Tensor:
@@ -22,7 +23,10 @@ def direction(bone: Tensor, otherwise: Tensor) -> Tensor:
     length = torch.linalg.vector_norm(bone.detach(), dim=-1, keepdim=True)
     long = length > SHORT
     safe = torch.where(long, bone, torch.ones_like(bone))  # so that no gradient divides by zero
-    return torch.where(long, safe / torch.linalg.vector_norm(safe, dim=-1, keepdim=True), otherwise)
+    share = (length / STEEP).clamp(max=1)
+    safe = share * safe + (1 - share) * safe.detach()
+    unit: Tensor = safe / torch.linalg.vector_norm(safe, dim=-1, keepdim=True)
+    return torch.where(long, unit, otherwise)
 
 
 def swing(a: Tensor, b: Tensor) -> Tensor:
@@ -48,7 +52,8 @@ def twist(axis: Tensor, phi: Tensor) -> Tensor:
     unit = torch.where(nothing, phi.new_tensor([1.0, 0.0]), unit)
     cosine, sine = unit[..., 0, None, None], unit[..., 1, None, None]
     eye = torch.eye(3, dtype=axis.dtype, device=axis.device)
-    return cosine * eye + sine * cross_matrix(axis) + (1 - cosine) * axis[..., :, None] * axis[..., None, :]
+    turn: Tensor = cosine * eye + sine * cross_matrix(axis) + (1 - cosine) * axis[..., :, None] * axis[..., None, :]
+    return turn
 
 
 def from_quaternion(quaternion: Tensor) -> Tensor:
@@ -57,7 +62,8 @@ def from_quaternion(quaternion: Tensor) -> Tensor:
     w, v = unit[..., 0, None, None], unit[..., 1:]
     eye = torch.eye(3, dtype=v.dtype, device=v.device)
     along = v[..., :, None] * v[..., None, :]
-    return (w * w - (v * v).sum(-1)[..., None, None]) * eye + 2 * along + 2 * w * cross_matrix(v)
+    turn: Tensor = (w * w - (v * v).sum(-1)[..., None, None]) * eye + 2 * along + 2 * w * cross_matrix(v)
+    return turn
 
 
 def kabsch(rest: Tensor, target: Tensor) -> Tensor:
@@ -66,7 +72,8 @@ def kabsch(rest: Tensor, target: Tensor) -> Tensor:
     turned = vh.transpose(1, 2) @ u.transpose(1, 2)
     sign = torch.ones_like(turned[..., 0])
     sign[:, 2] = torch.linalg.det(turned)
-    return vh.transpose(1, 2) @ (sign[..., None] * u.transpose(1, 2))
+    best: Tensor = vh.transpose(1, 2) @ (sign[..., None] * u.transpose(1, 2))
+    return best
 
 
 def best_rotation(rest: Tensor, target: Tensor) -> Tensor:
@@ -83,4 +90,5 @@ def best_rotation(rest: Tensor, target: Tensor) -> Tensor:
     fixed = s.detach()
     trace = fixed.diagonal(dim1=1, dim2=2).sum(-1)[:, None, None]
     w, _ = torch.linalg.solve_ex((trace + RIDGE) * eye - (fixed + fixed.transpose(1, 2)) / 2, vex[..., None])
-    return best @ (eye + cross_matrix((w - w.detach())[..., 0]))
+    turn: Tensor = best @ (eye + cross_matrix((w - w.detach())[..., 0]))
+    return turn

@@ -16,20 +16,22 @@ LEAF_VERTICES = [411, 2445, 5905, 3216, 6617]
 """SMPL's vertices at the five leaves."""
 
 
-class Skeleton(nn.Module):
-    """The rest joints of a shape, without a surface: ``rest = template + shape betas``, metres, +Y up."""
+class RestJoints(nn.Module):
+    """The rest joints of a shape, without a surface and without a place in the state dict."""
 
     template: Tensor
     shape: Tensor
 
-    def __init__(self, joints: int) -> None:
+    def __init__(self, template: Tensor, shape: Tensor) -> None:
+        """template: (J,3) metres, +Y up.  shape: (J,3,10), what each beta moves."""
         super().__init__()
-        self.register_buffer("template", torch.zeros(joints, 3))
-        self.register_buffer("shape", torch.zeros(joints, 3, 10))
+        self.register_buffer("template", template, persistent=False)
+        self.register_buffer("shape", shape, persistent=False)
 
     def rest(self, betas: Tensor) -> Tensor:
         """betas (N,10) -> joints (N,J,3) of the rest pose."""
-        return self.template + (self.shape @ betas[:, None, :, None])[..., 0]
+        rest: Tensor = self.template + (self.shape @ betas[:, None, :, None])[..., 0]
+        return rest
 
 
 class Smpl(nn.Module):
@@ -64,8 +66,9 @@ class Smpl(nn.Module):
     def rest(self, betas: Tensor) -> Tensor:
         """betas (N,10) -> joints (N,J,3) of the rest pose, metres, +Y up."""
         template = self._joints(self.v_template)
-        shape = self._joints(self.shapedirs.flatten(1)).unflatten(1, (3, 10))
-        return template + (shape @ betas[:, None, :, None])[..., 0]
+        shape = self._joints(self.shapedirs.flatten(1)).reshape(-1, 3, 10)
+        rest: Tensor = template + (shape @ betas[:, None, :, None])[..., 0]
+        return rest
 
     def _joints(self, surface: Tensor) -> Tensor:
         skeleton = self.J_regressor @ surface
