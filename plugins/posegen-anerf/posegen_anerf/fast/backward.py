@@ -1,0 +1,58 @@
+"""The exact gradient of ``march``, through the nodes that light and density reached, and no others."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from posegen_anerf.fast import head, integrate
+from posegen_anerf.fast.march import Encoder, Floats, Ints, Marched, Rays
+from posegen_anerf.fast.weights import BATCH, bits
+from posegen_anerf.volume import PADDING
+
+_SCALE = 1 + 2 * PADDING
+
+
+def backward(encoder: Encoder, rays: Rays, seen: Marched, g_rgb: Floats, g_passed: Floats) -> NDArray[np.float64]:
+    """g_rgb (R,3) and g_passed (R,): dL/d of what the rays saw -> dL/dframes (3,4,24)."""
+    out = np.zeros(rays.frames.shape)
+    value = np.zeros(len(rays.nodes), np.float32)
+    value[seen.node] = (g_rgb[seen.ray] * seen.colour).sum(axis=1)
+    g_raw, g_length = np.zeros_like(value), np.zeros(len(rays.pixels), np.float32)
+    integrate.weigh_gradient(rays.first, seen.done, rays.nodes, seen.raw, rays.length, value, g_passed, g_raw, g_length)
+    _lengthen(rays, g_length, out)
+    sigmoid = (seen.colour + PADDING) / _SCALE
+    g_colour = np.zeros((len(value), 3), np.float32)
+    g_colour[seen.node] = seen.weights[seen.node, None] * g_rgb[seen.ray] * (_SCALE * sigmoid * (1 - sigmoid))
+    node = np.flatnonzero((g_raw != 0) | (g_colour != 0).any(axis=1))
+    ray = (np.searchsorted(rays.first, node, side="right") - 1).astype(np.int32)
+    depth = (rays.nodes[node] + np.float32(0.5)) * np.float32(rays.step)
+    for i in range(0, len(node), BATCH):
+        part = slice(i, i + BATCH)
+        _samples(encoder, rays, ray[part], depth[part], g_raw[node[part]], g_colour[node[part]], out)
+    return out
+
+
+def _samples(
+    encoder: Encoder, rays: Rays, ray: Ints, depth: Floats, g_raw: Floats, g_colour: Floats, out: NDArray[np.float64]
+) -> None:
+    """Adds the share of B <= BATCH samples to dL/dframes (3,4,24)."""
+    network, count = encoder.network, len(ray)
+    hidden = network.trunk(encoder.features(rays, ray, depth))
+    units = network.colour(encoder.late(rays, ray, depth, hidden[-1][:count]))
+    g_units = torch.zeros_like(units)
+    head.narrow_gradient(g_colour, encoder.rgb_weight, bits(units), True, False, bits(g_units))
+    g_late = network.colour_gradient(g_units)
+    g_hidden = g_late[:, : network.width].contiguous()
+    head.narrow_gradient(g_raw[:, None], encoder.density_weight, bits(units), False, True, bits(g_hidden))
+    g_features = network.trunk_gradient(g_hidden, hidden)
+    encoder.gradient(rays, ray, depth, g_features, g_late, out)
+
+
+def _lengthen(rays: Rays, g_length: Floats, out: NDArray[np.float64]) -> None:
+    """The distance between nodes is that of the pixel's direction, the same in every bone's axes: take bone 0's."""
+    pixels = np.concatenate([rays.pixels, np.ones((len(rays.pixels), 1), np.float32)], axis=1).astype(np.float64)
+    direction = pixels @ rays.frames[:, :3, 0].T.astype(np.float64)
+    unit = direction / np.linalg.norm(direction, axis=1, keepdims=True)
+    out[:, :3, 0] += (rays.step * g_length[:, None] * unit).T @ pixels

@@ -1,0 +1,115 @@
+"""Kernel 5: volume rendering (Eq 12) of raw densities at nodes, and its adjoint.
+
+Between neighbouring nodes the raw density, before its relu, is interpolated linearly and integrated in ``PARTS``
+steps, so that a surface lies where the density crosses zero and not at a node. Each part's colour is interpolated
+between its two nodes; a node of negative density has none.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from posegen_anerf.fast.compile import kernel
+
+PARTS = 4
+_f = np.float32
+ZERO, ONE = _f(0), _f(1)
+
+
+@kernel
+def cell(a, b, length, passed):  # type: ignore[no-untyped-def]
+    """Raw densities a, b of two neighbouring nodes -> light that passes, and the shares of the two nodes' colours."""
+    share_a, share_b = ZERO, ZERO
+    if a <= 0 and b <= 0:
+        return passed, share_a, share_b
+    part = length / _f(PARTS)
+    for p in range(PARTS):
+        s = _f((p + 0.5) / PARTS)
+        density = a + (b - a) * s
+        if density > 0:
+            left = passed * np.exp(-density * part)
+            weight = passed - left
+            passed = left
+            if a > 0:
+                s = s if b > 0 else ZERO
+            else:
+                s = ONE
+            share_a += weight * (ONE - s)
+            share_b += weight * s
+    return passed, share_a, share_b
+
+
+@kernel
+def weigh(first, done, nodes, raw, length, weights, passed):  # type: ignore[no-untyped-def]
+    """weights (n,): each node's share in its ray's colour.  passed (R,): light that comes from behind.
+
+    first (R+1,), nodes (n,): see ``nodes.list_nodes``.  done (R,): how many of a ray's nodes count.  raw (n,): density
+    per NeRF unit.  length (R,): NeRF units between neighbouring nodes.
+    """
+    for r in range(len(done)):
+        light = ONE
+        begin = first[r]
+        for i in range(begin, begin + done[r]):
+            weights[i] = 0
+            if i > begin and nodes[i] == nodes[i - 1] + 1:
+                light, share_a, share_b = cell(raw[i - 1], raw[i], length[r], light)
+                weights[i - 1] += share_a
+                weights[i] += share_b
+        passed[r] = light
+
+
+@kernel
+def blend(ray, node, weights, rgb, out):  # type: ignore[no-untyped-def]
+    """out (R,3) += the colours rgb (K,3) of nodes node (K,) on rays ray (K,)."""
+    for k in range(len(ray)):
+        w = weights[node[k]]
+        for c in range(3):
+            out[ray[k], c] += w * rgb[k, c]
+
+
+@kernel
+def weigh_gradient(first, done, nodes, raw, length, value, g_passed, g_raw, g_length):  # type: ignore[no-untyped-def]
+    """The adjoint of ``weigh``: g_raw (n,), and adds to g_length (R,).
+
+    value (n,): dL/dweights.  g_passed (R,): dL/dpassed.
+    """
+    longest = 0
+    for r in range(len(done)):
+        longest = max(longest, done[r])
+    light = np.empty(longest * PARTS + 1, np.float32)
+    for r in range(len(done)):
+        begin, end = first[r], first[r] + done[r]
+        for i in range(begin, end):
+            g_raw[i] = 0
+        part = length[r] / _f(PARTS)
+        n = 0
+        light[0] = ONE
+        for i in range(begin + 1, end):  # forward again, keeping the light before every part that takes some
+            a, b = raw[i - 1], raw[i]
+            if nodes[i] == nodes[i - 1] + 1 and (a > 0 or b > 0):
+                for p in range(PARTS):
+                    density = a + (b - a) * _f((p + 0.5) / PARTS)
+                    if density > 0:
+                        light[n + 1] = light[n] * np.exp(-density * part)
+                        n += 1
+        behind = g_passed[r] * light[n]  # sum over what lies behind of dL/dvalue * value
+        total = ZERO
+        for i in range(end - 1, begin, -1):
+            a, b = raw[i - 1], raw[i]
+            if nodes[i] == nodes[i - 1] + 1 and (a > 0 or b > 0):
+                for p in range(PARTS - 1, -1, -1):
+                    s = _f((p + 0.5) / PARTS)
+                    density = a + (b - a) * s
+                    if density > 0:
+                        if a > 0:
+                            u = s if b > 0 else ZERO
+                        else:
+                            u = ONE
+                        own = (ONE - u) * value[i - 1] + u * value[i]
+                        n -= 1
+                        g = own * light[n + 1] - behind  # dL/d(density * part)
+                        behind += own * (light[n] - light[n + 1])
+                        g_raw[i - 1] += g * part * (ONE - s)
+                        g_raw[i] += g * part * s
+                        total += g * density
+        g_length[r] += total / _f(PARTS)

@@ -1,0 +1,162 @@
+"""The march on the CPU: rays of one image, front to back, only inside the capsules, colour only where it counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from posegen_anerf.fast import encode, gradient, head, integrate, stream, views
+from posegen_anerf.fast.weights import BATCH, Network, bits
+from posegen_anerf.volume import PADDING
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+
+FAINT = 1e-4
+"""A node whose share in its ray's colour is smaller has its colour left out."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rays:
+    """R rays of one image and their n nodes.
+
+    frames: (3,4,24) see ``nodes``.  pixels: (R,2) centres.  first: (R+1,) each ray's first node.  nodes: (n,).
+    step: depth between nodes, NeRF units.  length: (R,) distance between them.
+    """
+
+    frames: Floats
+    pixels: Floats
+    first: NDArray[np.int64]
+    nodes: Ints
+    step: float
+    length: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Marched:
+    """What the rays saw.
+
+    rgb: (R,3) over black.  passed: (R,) light that comes from behind.  done: (R,) nodes evaluated of each ray.
+    raw, weights: (n,) density, and share in the colour, of each node.  ray, node, colour: (K,), (K,), (K,3) of the
+    nodes that have a colour.  samples: how often the trunk was evaluated.
+    """
+
+    rgb: Floats
+    passed: Floats
+    done: Ints
+    raw: Floats
+    weights: Floats
+    ray: Ints
+    node: Ints
+    colour: Floats
+    samples: int
+
+
+class Encoder:
+    """The kernels of one network, with what they need to know of it. Its buffers make it one thread's own."""
+
+    def __init__(self, network: Network, cutoff: Tensor, tau: float) -> None:
+        config = network.config
+        self.network = network
+        self._cutoff, self._tau = cutoff.detach().float().cpu().numpy(), np.float32(tau)
+        self._halved = encode.halvings(float(self._cutoff.max()), tau)
+        self._octaves, self._octaves_views = config.multires, config.multires_views
+        self._features = torch.zeros(BATCH, network.inputs, dtype=network.dtype)
+        self._late = torch.zeros(BATCH, network.late, dtype=network.dtype)
+        self.density_weight, self._density_bias = (np.ascontiguousarray(t.numpy()) for t in network.density)
+        self.rgb_weight, self._rgb_bias = (np.ascontiguousarray(t.numpy()) for t in network.rgb)
+
+    def features(self, rays: Rays, ray: Ints, depth: Floats) -> Tensor:
+        """Samples at depth (B,) of rays ray (B,) -> (BATCH,inputs); rows beyond B are left over from before."""
+        at = rays.frames, rays.pixels, ray, depth, self._cutoff, self._tau
+        encode.encode(*at, self._halved, self._octaves, bits(self._features))
+        return self._features[: _full(len(ray))]
+
+    def density(self, hidden: Tensor, count: int) -> Floats:
+        """Last hidden units (>=B,width) -> density of the first B = count, per NeRF unit, before the relu."""
+        out = np.empty((count, 1), np.float32)
+        head.narrow(bits(hidden), self.density_weight, self._density_bias, out)
+        return out[:, 0]
+
+    def late(self, rays: Rays, ray: Ints, depth: Floats, hidden: Tensor) -> Tensor:
+        """What the colour layer sees of samples with last hidden units (B,width) -> (BATCH,late)."""
+        at = rays.frames, rays.pixels, ray, depth, self._cutoff, self._tau
+        self._late[: len(hidden), : hidden.shape[1]] = hidden
+        views.view(*at, self._octaves_views, bits(self._late), self.network.width)
+        return self._late[: _full(len(ray))]
+
+    def colour(self, units: Tensor, count: int) -> Floats:
+        """The colour layer's units (>=B,view_width) -> rgb (B,3)."""
+        out = np.empty((count, 3), np.float32)
+        head.narrow(bits(units), self.rgb_weight, self._rgb_bias, out)
+        return np.float32(1 + 2 * PADDING) / (1 + np.exp(-out)) - np.float32(PADDING)
+
+    def gradient(
+        self, rays: Rays, ray: Ints, depth: Floats, near: Tensor, late: Tensor, out: NDArray[np.float64]
+    ) -> None:
+        """Adds to dL/dframes (3,4,24): near and late (>=B,...) are dL/d of what ``features`` and ``late`` returned."""
+        at = rays.frames, rays.pixels, ray, depth, self._cutoff, self._tau, self._halved
+        octaves = self._octaves, self._octaves_views
+        gradient.encode_gradient(*at, *octaves, bits(near), bits(late), self.network.width, out)
+
+
+def march(encoder: Encoder, rays: Rays, stop: float) -> Marched:
+    """stop: a ray ends once less than this share of light would come from behind."""
+    count = len(rays.pixels)
+    queue, state = np.arange(count, dtype=np.int32), np.array([0, count])
+    done, light = np.zeros(count, np.int32), np.ones(count, np.float32)
+    raw = np.empty(len(rays.nodes), np.float32)
+    ray, depth, begin = np.empty(BATCH, np.int32), np.empty(BATCH, np.float32), np.empty(BATCH + 1, np.int32)
+    kept, kept_node = np.empty(BATCH, np.int64), np.empty(BATCH, np.int32)
+    hidden: list[Tensor] = []
+    kept_ray: list[Ints] = []
+    kept_nodes: list[Ints] = []
+    samples = 0
+    first, nodes = rays.first, rays.nodes
+    while state[1]:
+        taken, n = stream.fill(queue, state, first, done, nodes, rays.step, ray, depth, begin)
+        units = encoder.network.trunk(encoder.features(rays, ray[:n], depth[:n]))[-1]
+        density = encoder.density(units, n)
+        keep = stream.advance(
+            queue, state, first, done, nodes, rays.length, stop, taken, begin, ray, density, raw, light, kept, kept_node
+        )
+        rows = kept[:keep]
+        hidden.append(units[torch.from_numpy(rows)])
+        kept_ray.append(ray[rows])
+        kept_nodes.append(kept_node[:keep].copy())
+        samples += n
+    weights, rgb = np.zeros(len(nodes), np.float32), np.zeros((count, 3), np.float32)
+    integrate.weigh(first, done, nodes, raw, rays.length, weights, light)
+    ray, node, colour = _colours(encoder, rays, hidden, kept_ray, kept_nodes, weights)
+    integrate.blend(ray, node, weights, colour, rgb)
+    return Marched(rgb, light, done, raw, weights, ray, node, colour, samples)
+
+
+def _colours(
+    encoder: Encoder, rays: Rays, hidden: list[Tensor], kept_ray: list[Ints], kept_node: list[Ints], weights: Floats
+) -> tuple[Ints, Ints, Floats]:
+    if not hidden:
+        return np.empty(0, np.int32), np.empty(0, np.int32), np.empty((0, 3), np.float32)
+    ray, node = np.concatenate(kept_ray), np.concatenate(kept_node)
+    counts = np.flatnonzero(weights[node] > FAINT)
+    order = counts[np.argsort(node[counts], kind="stable")]  # a ray's nodes side by side: its view is encoded once
+    ray, node, units = ray[order], node[order], torch.cat(hidden)[torch.from_numpy(order)]
+    depth = (rays.nodes[node] + np.float32(0.5)) * np.float32(rays.step)
+    colour = np.empty((len(order), 3), np.float32)
+    for i in range(0, len(order), BATCH):
+        part = slice(i, i + BATCH)
+        late = encoder.late(rays, ray[part], depth[part], units[part])
+        colour[part] = encoder.colour(encoder.network.colour(late), len(ray[part]))
+    return ray, node, colour
+
+
+def _full(count: int) -> int:
+    """Batches come in few sizes: for each new one oneDNN would have to write its program anew."""
+    size = 64
+    while size < count:
+        size *= 2
+    return size

@@ -1,0 +1,146 @@
+"""Kernel 1: which pixels may see the person, and at which depths (ray and capsule intersections).
+
+Depths are measured along the optical axis, in NeRF units, and sampled at nodes (k + 1/2) * step. A ray has the nodes
+that lie in a capsule and the one before and behind each interval. All in bone axes: ``frames`` (3,4,24) carries the
+pixel (x, y, 1) and the camera's centre into each bone's axes, so that a point is depth * (x, y, 1) direction + centre.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posegen_anerf.fast.capsules import Capsules
+from posegen_anerf.fast.compile import kernel
+
+TILE = 8
+"""Pixels are first culled in squares of this side."""
+
+
+@kernel
+def interval(ox, oy, oz, dx, dy, dz, ex, ey, ez, radius):  # type: ignore[no-untyped-def]
+    """Where a ray o + t d is within ``radius`` of the segment from 0 to e: (enters, leaves), enters > leaves if never.
+
+    The union of a cylinder's side and two end spheres, each solved in closed form.
+    """
+    enters, leaves = 1e30, -1e30
+    dd = dx * dx + dy * dy + dz * dz
+    ee = ex * ex + ey * ey + ez * ez
+    de, oe = dx * ex + dy * ey + dz * ez, ox * ex + oy * ey + oz * ez
+    do, oo = dx * ox + dy * oy + dz * oz, ox * ox + oy * oy + oz * oz
+    a, b, c = ee * dd - de * de, ee * do - oe * de, ee * oo - oe * oe - radius * radius * ee
+    h = b * b - a * c
+    if h > 0 and a > 1e-12 * ee * dd:
+        root = np.sqrt(h)
+        for t in ((-b - root) / a, (-b + root) / a):
+            if 0 < oe + t * de < ee:
+                enters, leaves = min(enters, t), max(leaves, t)
+    for at_end in range(2):
+        if at_end:
+            do, oo = do - de, oo - 2 * oe + ee
+        h = do * do - dd * (oo - radius * radius)
+        if h > 0:
+            root = np.sqrt(h)
+            enters, leaves = min(enters, (-do - root) / dd), max(leaves, (-do + root) / dd)
+    return enters, leaves
+
+
+@kernel
+def meet(table, m, x, y, slack):  # type: ignore[no-untyped-def]
+    """Where the ray of pixel (x,y) is in capsule m, or nearer to it than ``slack`` times the distance: see interval."""
+    c = table[m]
+    dx, dy, dz = c[0] * x + c[1] * y + c[2], c[4] * x + c[5] * y + c[6], c[8] * x + c[9] * y + c[10]
+    radius = c[15] + slack * c[16]
+    return interval(c[3], c[7], c[11], dx, dy, dz, c[12], c[13], c[14], radius)
+
+
+@kernel
+def near_capsules(table, x, y, slack, out):  # type: ignore[no-untyped-def]
+    """Capsules that a ray within ``slack`` of pixel (x,y)'s direction may meet -> their number, listed in ``out``."""
+    found = 0
+    for m in range(len(table)):
+        _, leaves = meet(table, m, x, y, slack)
+        if leaves > 0:
+            out[found] = m
+            found += 1
+    return found
+
+
+@kernel
+def mark(table, near, count, x, y, step, scratch):  # type: ignore[no-untyped-def]
+    """Mark the nodes of one ray in ``scratch`` (bool, all False before) -> node of scratch[0], entries in use."""
+    enters, leaves = np.empty(count), np.empty(count)
+    low, high = 1e30, -1e30
+    for i in range(count):
+        enters[i], leaves[i] = meet(table, near[i], x, y, 0.0)
+        if enters[i] <= leaves[i] and leaves[i] > 0:
+            low, high = min(low, max(enters[i], 0.0)), max(high, leaves[i])
+    if low > high:
+        return 0, 0
+    first = max(int(np.floor(low / step - 0.5)), 0)
+    last = min(int(np.ceil(high / step - 0.5)), first + len(scratch) - 1)
+    for i in range(count):
+        if enters[i] <= leaves[i] and leaves[i] > 0:
+            begin = max(int(np.floor(max(enters[i], 0.0) / step - 0.5)), first)
+            until = min(int(np.ceil(leaves[i] / step - 0.5)), last)
+            for k in range(begin, until + 1):
+                scratch[k - first] = True
+    return first, last - first + 1
+
+
+@kernel
+def count_nodes(table, width, height, step, room, counts):  # type: ignore[no-untyped-def]
+    """counts (H,W) int32: nodes of each pixel's ray. table, room: see ``place``."""
+    near, scratch = np.empty(len(table), np.int64), np.zeros(room, np.bool_)
+    corner, slack = 0.5 * TILE, 0.0
+    for sign in (-1.0, 1.0):
+        total = 0.0
+        for a in range(3):
+            d = corner * (table[0, 4 * a] + sign * table[0, 4 * a + 1])
+            total += d * d
+        slack = max(slack, np.sqrt(total))
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            found = near_capsules(table, left + corner, top + corner, slack, near)
+            if found == 0:
+                continue
+            for y in range(top, min(top + TILE, height)):
+                for x in range(left, min(left + TILE, width)):
+                    _, used = mark(table, near, found, x + 0.5, y + 0.5, step, scratch)
+                    total = 0
+                    for k in range(used):
+                        total += scratch[k]
+                        scratch[k] = False
+                    counts[y, x] = total
+
+
+@kernel
+def list_nodes(table, pixels, step, room, first, nodes):  # type: ignore[no-untyped-def]
+    """nodes: (first[-1],) int32, ascending on a ray.  pixels: (R,2) centres.  first: (R+1,) each ray's first."""
+    near, scratch = np.empty(len(table), np.int64), np.zeros(room, np.bool_)
+    for r in range(len(pixels)):
+        x, y = pixels[r, 0], pixels[r, 1]
+        found = near_capsules(table, x, y, 0.0, near)
+        origin, used = mark(table, near, found, x, y, step, scratch)
+        i = first[r]
+        for k in range(used):
+            if scratch[k]:
+                nodes[i] = origin + k
+                i += 1
+                scratch[k] = False
+
+
+def place(frames: NDArray[np.float64], capsules: Capsules, step: float) -> tuple[NDArray[np.float64], int]:
+    """Capsules seen by one camera: ``table`` (M,17) and ``room``, a bound for the nodes of any ray.
+
+    A row has the bone's frame (3,4) moved to the capsule's start, its end, its radius, and its farthest point's
+    distance from the camera.
+    """
+    frame = np.moveaxis(frames[:, :, capsules.joint], -1, 0).copy()
+    frame[:, :, 3] -= capsules.start
+    end = capsules.end - capsules.start
+    ends = np.linalg.norm(frame[:, :, 3], axis=1), np.linalg.norm(frame[:, :, 3] - end, axis=1)
+    near, far = np.minimum(*ends), np.maximum(*ends) + capsules.radius
+    depth = far.max() - (near - np.linalg.norm(end, axis=1) - capsules.radius).clip(0).min()
+    columns = frame.reshape(-1, 12), end, capsules.radius[:, None], far[:, None]
+    return np.concatenate(columns, axis=1), int(depth / step) + 4
