@@ -14,6 +14,7 @@ from posegen.errors import UsageError
 from posegen.types import Camera, Render
 from posegen_anerf import reference
 from posegen_anerf.body import body_of
+from posegen_anerf.fast.draw import FastMarch, Settings
 from posegen_anerf.skeleton import bones_to_world
 from posegen_anerf.sources import open_subject
 
@@ -35,6 +36,18 @@ class AnerfRenderer:
         """How rays are sampled: fast, or as published (hundreds of times slower)."""
         chunk: int = Field(default=1024, ge=1)
         """Rays at once in the reference march: memory grows with it, nothing else changes."""
+        precision: Literal["auto", "bf16", "fp32"] = "auto"
+        """Of the fast march's matrix products; auto: bf16 where the machine has it."""
+        step: float = Field(default=0.03, gt=0, le=0.2)
+        """Depth between the fast march's samples, NeRF units (0.56 m each)."""
+        stop: float = Field(default=1e-3, ge=0, lt=1)
+        """A ray of the fast march ends once less than this share of its light is left."""
+        fraction: float = Field(default=1.0, gt=0, le=1)
+        """Share of the rays that the fast march computes gradients through, drawn at random, without bias."""
+        threads: int | None = Field(default=None, ge=1)
+        """Threads of the fast march, which all draw parts of images; None: as many as torch uses."""
+        seed: int = 0
+        """Of the random choice where fraction is below 1."""
 
     differentiable = True
 
@@ -46,6 +59,9 @@ class AnerfRenderer:
         _check_frame(options, self.subject.config.framecodes)
         self.body = body_of(self.subject, options.subject, self._device)
         self._rest = self.body.rest_joints
+        self._fast = (
+            FastMarch(self.subject, _settings(options), self._device, options.seed) if options.march == "fast" else None
+        )
 
     def render(self, pose: Tensor, camera: Camera) -> Render:
         """theta (N,23,3) and N cameras -> N images, premultiplied over black, and their alpha, float32.
@@ -55,11 +71,30 @@ class AnerfRenderer:
         """
         _check(pose, camera)
         skts = bones_to_world(pose.to(self._device, torch.float32), self._rest)
-        moved = (t.to(self._device, torch.float32) for t in (camera.rotation, camera.translation, camera.intrinsics))
-        camera = Camera(*moved, camera.width, camera.height)
+        camera = Camera(
+            rotation=camera.rotation.to(self._device, torch.float32),
+            translation=camera.translation.to(self._device, torch.float32),
+            intrinsics=camera.intrinsics.to(self._device, torch.float32),
+            width=camera.width,
+            height=camera.height,
+        )
+        if self._fast is not None:
+            render = self._fast(skts, camera)
+            return Render(render.image.clamp(0, 1), render.alpha)
         options = self._options
         image, alpha = reference.draw(self.subject, skts, camera, options.chunk, options.frame)
         return Render(image.clamp(0, 1), alpha)
+
+
+def _settings(options: AnerfRenderer.Options) -> Settings:
+    return Settings(
+        precision=options.precision,
+        step=options.step,
+        stop=options.stop,
+        fraction=options.fraction,
+        threads=options.threads,
+        frame=options.frame,
+    )
 
 
 def _check_frame(options: AnerfRenderer.Options, frames: int) -> None:
