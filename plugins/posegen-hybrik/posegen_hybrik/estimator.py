@@ -2,60 +2,63 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from posegen import assets
-from posegen.errors import AssetError
+from posegen.body import Body
+from posegen.errors import UsageError
 from posegen.geometry import resample, rotmat_to_rotvec, square
 from posegen.nn.precision import Precision
+from posegen.nn.smpl import Weights, weights_file
 from posegen.options import Options as BaseOptions
 from posegen.types import Estimate
 from posegen_hybrik import weights
-from posegen_hybrik.network import HybrikNet
+from posegen_hybrik.lifting import EXTENT
+from posegen_hybrik.smpl import Smpl
 from posegen_hybrik.solve import Solved, solve
-
-ASSET = "hybrik-checkpoint"
 
 
 class Hybrik:
-    """Estimator ``hybrik`` (Li et al. 2021, https://github.com/jeffffffli/HybrIK).
+    """Estimator ``hybrik`` (Li et al. 2021, https://github.com/jeffffffli/HybrIK), any variant, or a small network.
 
-    ``module`` is the network with float32 parameters; its variant follows from the checkpoint. Raises AssetError for a
-    checkpoint that is missing, damaged or of another network.
+    weights: what it runs with, as every result names it: ``official``, ``open-compact``, ``untrained``. Raises
+    AssetError if a weight file is missing, damaged or of another network.
     """
 
     joint_set = "smpl24"
     differentiable = True
 
     class Options(BaseOptions):
+        weights: Weights = "auto"
+        """official (asset hybrik-checkpoint), open-compact (small and free, shipped; not the published model),
+        untrained (for training it); auto is official where that is registered."""
         checkpoint: Path | None = None
-        """An official checkpoint (.pth), or fine-tuned weights (safetensors); its variant is recognised."""
-        weights: Literal["auto", "official", "open-compact", "random"] = "auto"
-        """Without a checkpoint: ``official`` is the asset hybrik-checkpoint, ``open-compact`` the small open network,
-        ``auto`` the former where it is registered. ``random`` is the small network before training."""
+        """Weights instead: a published file, whose variant is recognised, or one that posegen wrote."""
         ik: Literal["differentiable", "official"] = "differentiable"
-        """How rotations follow from the skeleton: ``official`` is upstream's evaluation, whose gradients stop at it."""
+        """How rotations follow from the skeleton: ``official`` is the published evaluation, and its gradients stop at
+        the skeleton."""
         flip_test: bool = False
-        """Average with what is seen in the mirrored crop, as upstream's evaluations do; twice the time."""
+        """Average with what is seen in the mirrored crop, as published evaluations do; twice the time."""
         lr: float = Field(5e-5, gt=0)
         """Learning rate of fine-tuning."""
         freeze: tuple[str, ...] = ()
         """Patterns of the names of parameters that fine-tuning leaves as they are."""
-        precision: Precision = "auto"
-        """Arithmetic of the convolutions; ``auto`` is bfloat16 where the device computes with it."""
         scale: float = Field(1.25, gt=0)
         """Side of the crop over the longer side of the person's box."""
+        precision: Precision = "auto"
+        """Arithmetic of the convolutions; auto is bfloat16 where the machine has it."""
 
     def __init__(self, options: Options, *, device: torch.device | str = "cpu") -> None:
-        self.options, self.lr, self.frozen, self.scale = options, options.lr, options.freeze, options.scale
-        network, self.weights = _network(options)
+        self.options, self.lr, self.frozen = options, options.lr, options.freeze
+        file = weights_file("hybrik", options.weights, options.checkpoint, weights.open_compact)
+        network = weights.untrained() if file is None else weights.load(file)
+        self.weights = "untrained" if file is None else "official" if network.variant.smpl else "open-compact"
         self.input_size = network.variant.size
-        # channels last is as exact and, on CPUs, faster
         self.module = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     def crop(self, image: Tensor, box: Tensor) -> Tensor:
@@ -64,43 +67,61 @@ class Hybrik:
         Upstream's rule, which counts pixels from their centres: half a pixel of the crop aside from ``resample``'s.
         Where a crop shrinks the image it is smoothed first, and upstream's is not. Differentiable in the image.
         """
-        centre, side = square(box, self.scale)
+        centre, side = square(box, self.options.scale)
         shift = 0.5 - 0.5 * side / self.input_size
         return resample(image, centre + shift[:, None], side, self.input_size)
 
-    def predict(self, crop: Tensor) -> Estimate:
-        """crop (N,3,S,S) -> joints (N,24,3) metres, camera axes, the pelvis at the origin; pose, betas, camera.
+    def context(self, picture: Tensor, box: Tensor, intrinsics: Tensor | None = None) -> Tensor:
+        """Width and height (N,2) of whole pictures, boxes (N,4) in them and, where known, intrinsics (N,3,3) -> (N,2).
+
+        Where the crop's middle is as seen from the picture's, in sides of the crop; with intrinsics, such that it is
+        seen at the camera's true angle.
+        """
+        centre, side = square(box, self.options.scale)
+        if intrinsics is None:
+            return (centre - picture / 2) / side[:, None]
+        focal = intrinsics[:, [0, 1], [0, 1]]
+        return (centre - intrinsics[:, :2, 2]) / focal / EXTENT
+
+    def predict(self, crop: Tensor, context: Tensor | None = None) -> Estimate:
+        """crop (N,3,S,S) -> joints smpl24 (N,24,3) metres, camera axes, the pelvis at the origin; SMPL's parameters.
 
         The joints are the skeleton that the network saw, before inverse kinematics: their gradient is the whole one.
+        context (N,2) is what ``context`` gave; without, the crop is the picture.  ``camera`` (N,3) is weak perspective
+        in the crop: s, tx, ty.
         """
-        solved = self.solve(crop)
+        solved = self.solve(crop, context)
+        shift = solved.seen.uvd[:, 0, :2] / solved.scale[:, None]
         return Estimate(
             joints=solved.skeleton[:, :24],
             body_pose=rotmat_to_rotvec(solved.rotations[:, 1:]),
             global_orient=rotmat_to_rotvec(solved.rotations[:, 0]),
             betas=solved.seen.betas,
-            camera=torch.cat([2 * solved.scale[:, None], solved.root[:, :2]], dim=1),
+            camera=torch.cat([2 * solved.scale[:, None], shift], dim=1),
             visibility=None if solved.seen.sigma is None else 1 - solved.seen.sigma[:, :24],
         )
 
-    def solve(self, crop: Tensor) -> Solved:
+    def solve(self, crop: Tensor, context: Tensor | None = None) -> Solved:
         """crop (N,3,S,S) -> all that HybrIK says, leaves and rotation matrices included."""
         options = self.options
         seen = self.module(crop, flip=options.flip_test, precision=options.precision)
-        return solve(self.module, seen, official=options.ik == "official")
+        return solve(self.module, seen, official=options.ik == "official", centre=context)
 
+    def body(self, betas: Tensor | None = None) -> Body:
+        """The body model that an official checkpoint carries (SMPL's licence), with these 10 betas.
 
-def _network(options: Hybrik.Options) -> tuple[HybrikNet, str]:
-    """The network, and what its weights are called."""
-    if options.checkpoint is not None:
-        network = weights.load(options.checkpoint)
-        return network, "official" if network.variant.smpl else "open-compact"
-    if options.weights == "random":
-        return weights.random(), "random"
-    if options.weights != "open-compact":
-        try:
-            return weights.load(assets.find(ASSET)), "official"
-        except AssetError:
-            if options.weights == "official" or ASSET in assets.registered():
-                raise
-    return weights.open_compact(), "open-compact"
+        Raises UsageError for the small network, whose body is the open one.
+        """
+        if not isinstance(self.module.smpl, Smpl):
+            raise UsageError(f"hybrik's {self.weights} weights carry no body model", "--body open is theirs")
+        return self.module.smpl.body(betas)
+
+    def official_checkpoint(self) -> dict[str, Any]:
+        """What the published scripts load. Raises UsageError for the small network, which they do not know."""
+        if not self.module.variant.smpl:
+            raise UsageError(
+                f"hybrik's {self.weights} weights are of a small network, which the published code cannot load",
+                "fine-tune the published weights: posegen assets set hybrik-checkpoint PATH",
+            )
+        # it looks for the network under 'model' in a plain dictionary, and takes an ordered one for the network itself
+        return OrderedDict((name, value.detach().cpu()) for name, value in self.module.state_dict().items())

@@ -26,6 +26,17 @@ def depth_of(scale: Tensor) -> Tensor:
     return FOCAL / (CROP * scale + 1e-9)
 
 
+def scale_at(depth: Tensor) -> Tensor:
+    """The other way round."""
+    return FOCAL / (CROP * depth)
+
+
+def centre_of(box: Tensor, middle: Tensor) -> Tensor:
+    """Where crops (N,4), squares x0,y0,x1,y1, lie from the pictures' middles (N,2), in sides of the crop (N,2)."""
+    low, high = box[:, :2], box[:, 2:]
+    return ((low + high) / 2 - middle) / (high - low)
+
+
 def lift(uvd: Tensor, depth: Tensor, depth_factor: float, centre: Tensor | None = None) -> Lifted:
     """Through a camera of focal length 1000 whose crop is 256 pixels wide (the camera variants).
 

@@ -110,13 +110,9 @@ class HybrikNet(nn.Module):
         return code
 
     def _camera(self, code: Tensor) -> Tensor:
-        change = self.deccam(code)
-        if self.variant.smpl:
-            said: Tensor = change + self.init_cam
-            return said
-        # A scale near zero puts the person at any distance; while a network learns it must not come there.
-        scale = self.init_cam[:1] * change[:, :1].tanh().exp()
-        return torch.cat([scale, self.init_cam[1:] + change[:, 1:]], dim=1)
+        change: Tensor = self.deccam(code)
+        # A scale near zero puts the person at any distance; while the small network learns it must not come there.
+        return change + self.init_cam if self.variant.smpl else self.init_cam * change.tanh().exp()
 
 
 def normalised(crop: Tensor) -> Tensor:

@@ -8,8 +8,6 @@ from typing import Literal
 
 from torch import Tensor
 
-from posegen.errors import AssetError
-
 
 @dataclass(frozen=True, slots=True)
 class Variant:
@@ -45,21 +43,26 @@ RES34_24 = replace(RES34, name="res34-24", joints=24)
 RES34_CAM = Variant("res34-cam")
 HRNET48_CAM = Variant("hrnet48-cam", backbone="hrnet", width=48, camera=1)
 COMPACT = Variant(
-    "open-compact", blocks=(2, 2, 2, 2), width=32, deconv=96, hidden=256, depth=32, size=128, sigma=False, smpl=False
+    "open-compact",
+    camera=1,
+    blocks=(2, 2, 2, 2),
+    width=32,
+    deconv=96,
+    hidden=256,
+    depth=32,
+    size=128,
+    sigma=False,
+    smpl=False,
 )
 
-FINAL = {"resnet": "final_layer.weight", "hrnet": "preact.final_layer.weight"}
 
-
-def recognise(state: Mapping[str, Tensor], where: str) -> Variant:
-    """The variant that a state dict holds, by its names. Raises AssetError if it is none of HybrIK's."""
-    hint = "posegen assets set hybrik-checkpoint PATH, with one of HybrIK's released checkpoints"
-    if "decphi.weight" not in state:
-        raise AssetError(f"{where} is no HybrIK checkpoint: it has no 'decphi.weight'", hint)
-    if "smpl.v_template" not in state:
-        return COMPACT
-    if "preact.stage4.0.branches.0.0.conv1.weight" in state:
+def recognise(state: Mapping[str, Tensor]) -> Variant:
+    """The variant that a state dict holds, by its shapes; where it is none, comparing it with any tells why."""
+    if any(name.startswith("preact.stage4.") for name in state):
         return HRNET48_CAM
+    first = state.get("preact.conv1.weight")
+    if first is not None and first.shape[:1] == (COMPACT.width,):
+        return COMPACT
     if "decleaf.weight" in state:
         return RES34_24
     if "deccam.weight" not in state:

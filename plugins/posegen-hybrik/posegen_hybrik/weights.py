@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import torch
 from posegen_starter import files
 
-from posegen.nn import checkpoint
+from posegen.nn.checkpoint import load_exact, read
 from posegen_hybrik.network import HybrikNet
 from posegen_hybrik.variant import COMPACT, recognise
 
@@ -16,25 +13,24 @@ OPEN_COMPACT = "estimators/hybrik-open-compact.safetensors"
 
 
 def load(path: Path) -> HybrikNet:
-    """The network in a checkpoint, of the variant that its names tell.
+    """The network in a checkpoint, of the variant that its shapes tell.
 
     Raises AssetError for a file that is missing, damaged or unsafe, or of another network: with the first difference.
     """
-    found = checkpoint.read(path)
-    state = {k: v.float() if v.is_floating_point() else v for k, v in found.state.items()}
-    network = HybrikNet(recognise(state, str(path)))
-    checkpoint.load_exact(network, replace(found, state=state), "hybrik")
+    found = read(path)
+    network = HybrikNet(recognise(found.state))
+    load_exact(network, found, "hybrik")
     return network
 
 
-def open_compact() -> HybrikNet:
-    """The small network with the weights that posegen-starter ships. Raises AssetError where they are damaged."""
+def open_compact() -> Path:
+    """The weights of the small network that posegen-starter ships. Raises AssetError where they are damaged."""
     files.read(OPEN_COMPACT)
-    return load(files.DATA / OPEN_COMPACT)
+    return files.DATA / OPEN_COMPACT
 
 
-def random() -> HybrikNet:
-    """The small network before training, from torch's global generator: ``posegen pretrain`` starts here."""
+def untrained() -> HybrikNet:
+    """The small network, from torch's global generator: ``posegen pretrain`` starts here."""
     network = HybrikNet(COMPACT)
     for head in (network.decshape, network.decphi, network.deccam):
         torch.nn.init.xavier_uniform_(head.weight, gain=0.01)  # an untrained network says the mean person
