@@ -90,7 +90,13 @@ class Finetuning:
         joints = self.estimator.predict(crops).joints
         s = self.settings
         loss, kept = losses.finetune(
-            joints[: len(truth)], truth, self.joint_set, d=s.d, over_d=s.over_d, scale_aligned=s.scale_aligned
+            joints[: len(truth)],
+            truth,
+            self.joint_set,
+            d=s.d,
+            over_d=s.over_d,
+            scale_aligned=s.scale_aligned,
+            joints=s.joints,
         )
         total, distilled, start = loss, loss.new_zeros(()), len(truth)
         for (weight, _), (_, seen) in zip(self.recall, recalled, strict=True):

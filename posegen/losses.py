@@ -12,6 +12,7 @@ from posegen.geometry import rotvec_to_rotmat
 from posegen.types import JointSet
 
 Scenario = Literal["out_of_distribution", "in_distribution"]
+JointChoice = Literal["all", "limbs", "paper"]
 
 
 def centred(joints: Tensor, joint_set: JointSet) -> Tensor:
@@ -76,6 +77,17 @@ def score_function(loss: Tensor, sample: tuple[Tensor, ...], mean: tuple[Tensor,
     return (advantage.detach() * log_p).mean()
 
 
+def judged(joint_set: JointSet, joints: JointChoice) -> list[int]:
+    """Indices of the joints that count: ``all``, ``limbs`` (12), or ``paper``, the limbs with neck and head.
+
+    Of smpl24 the last are the 14 of the published script: 1, 2, 4, 5, 7, 8, 12, 15 to 21.
+    """
+    if joints == "all":
+        return list(range(len(joint_set)))
+    trunk = [joint_set.joints.index(name) for name in ("neck", "head") if name in joint_set.joints]
+    return sorted([*joint_set.limbs, *(trunk if joints == "paper" else [])])
+
+
 def finetune(
     estimate: Tensor,
     truth: Tensor,
@@ -84,14 +96,16 @@ def finetune(
     d: float,
     over_d: Literal["drop", "zero", "keep"] = "drop",
     scale_aligned: bool = True,
+    joints: JointChoice = "all",
 ) -> tuple[Tensor, Tensor]:
     """Eq 13: the mean joint distance of the samples whose distance is below d. -> loss (), kept (N,) bool.
 
     estimate, truth (N,J,3) metres.  ``scale_aligned`` scales the centred prediction to the truth's size first
     (the published script).  Samples over d are dropped from the mean (the published script), count as zero (Eq 13 as
-    printed) or are kept. A batch without a kept sample gives a loss of zero.
+    printed) or are kept. A batch without a kept sample gives a loss of zero.  joints: which of them count.
     """
-    estimate, truth = centred(estimate, joint_set), centred(truth, joint_set)
+    counted = judged(joint_set, joints)
+    estimate, truth = (centred(side, joint_set)[:, counted] for side in (estimate, truth))
     if scale_aligned:
         estimate = estimate * (truth.flatten(1).norm(dim=1) / estimate.flatten(1).norm(dim=1))[:, None, None]
     error = torch.linalg.vector_norm(estimate - truth, dim=-1).mean(-1)

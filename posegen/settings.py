@@ -154,6 +154,9 @@ class FinetuneSettings(Options):
     """Left-out samples are dropped from the mean (the published script), count as zero (Eq 13), or are kept."""
     scale_aligned: bool = True
     """Scale the prediction to the truth's size before the loss, as the published script does."""
+    joints: Literal["all", "limbs", "paper"] = "all"
+    """Joints that count: all of the estimator's, the 12 limb joints, or these with neck and head where it has them,
+    which of SMPL's 24 are the published script's 14."""
     copies: NonNegativeInt = 1
     """Appearances drawn for every picture before training and kept; 0 draws a new one in every step."""
 

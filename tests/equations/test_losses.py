@@ -117,6 +117,21 @@ class TestEq13:
         assert unaligned.item() > 0.3
 
 
+def test_eq13_on_the_joints_of_the_published_script() -> None:
+    smpl, published = JOINT_SETS["smpl24"], [1, 2, 4, 5, 7, 8, 12, 15, 16, 17, 18, 19, 20, 21]
+    assert losses.judged(smpl, "paper") == published
+    assert losses.judged(smpl, "limbs") == [j for j in published if j not in (12, 15)]
+    assert losses.judged(smpl, "all") == list(range(24))
+    assert losses.judged(JOINT_SETS["blazepose33"], "paper") == sorted(JOINT_SETS["blazepose33"].limbs)
+    rng = torch.Generator().manual_seed(3)
+    estimate, truth = torch.randn(2, 5, 24, 3, generator=rng).unbind()
+    p, t = ((x - x[:, :1])[:, published] for x in (estimate, truth))
+    scale = t.flatten(1).norm(dim=1) / p.flatten(1).norm(dim=1)  # as the script aligns: over these joints alone
+    expected = (p * scale[:, None, None] - t).norm(dim=-1).mean()
+    loss, _ = losses.finetune(estimate, truth, smpl, d=9.0, joints="paper")
+    torch.testing.assert_close(loss, expected)
+
+
 def test_score_function_estimates_the_gradient_without_bias() -> None:
     """For L(x) = sum x^2, x ~ N(m, s^2): grad E[L] = 2 m. The estimate's mean over many draws must agree."""
     rng = torch.Generator().manual_seed(0)
