@@ -143,7 +143,8 @@ def _rest_pose(path: Path, content: Mapping[str, Any], given: Path | None) -> tu
 def _numpy_globals() -> list[Any]:
     """What rebuilds arrays and numbers of numpy in a pickle, by the names of numpy 1 and 2."""
     array = np.array(1.0)
-    rebuild, scalar = array.__reduce__()[0], np.float64(1).__reduce__()[0]
+    rebuild: Any = array.__reduce__()[0]
+    scalar: Any = np.float64(1).__reduce__()[0]
     names = [(f, f"numpy.{core}.multiarray.{f.__name__}") for core in ("core", "_core") for f in (rebuild, scalar)]
     kinds = [type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?")]
     return [*names, np.ndarray, np.dtype, *kinds]

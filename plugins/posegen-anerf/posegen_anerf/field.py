@@ -53,14 +53,13 @@ class FrameCodes(nn.Module):
 
     def __init__(self, count: int, size: int) -> None:
         super().__init__()
-        self.codes = nn.utils.skip_init(nn.Embedding, count, size)
+        self.codes = nn.Embedding(count, size, device="meta").to_empty(device="cpu")
 
     def forward(self, index: Tensor | None, rays: int) -> Tensor:
         """index (R,) of frames, or None or all negative for the mean code -> (R,size)."""
         if index is None or bool((index < 0).all()):
             return self.codes.weight.mean(0).expand(rays, -1)
-        out: Tensor = self.codes(index)
-        return out
+        return F.embedding(index, self.codes.weight)
 
 
 class Field(nn.Module):
@@ -133,4 +132,4 @@ class Field(nn.Module):
 
 def _linear(inputs: int, outputs: int) -> nn.Linear:
     """Without drawing from torch's global generator."""
-    return nn.utils.skip_init(nn.Linear, inputs, outputs)
+    return nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")

@@ -34,7 +34,7 @@ def draw(
         bounds = cylinder(joints_of(skts))
         corners = rims(bounds)
     directions = sight(camera, pixel_centres(camera))
-    images = []
+    images = [skts.new_zeros(0, 4, camera.height, camera.width)]
     for i in range(len(skts)):
         x0, y0, x1, y1 = box(corners[i], camera.intrinsics[i].detach(), camera.width, camera.height)
         inside = torch.zeros(camera.height, camera.width, dtype=torch.bool, device=skts.device)
@@ -43,8 +43,8 @@ def draw(
         through = directions[i, pixels]
         seen = look(subject, skts[i], torch.zeros_like(through), through, bounds[i], chunk, frame)
         flat = seen.new_zeros(camera.height * camera.width, 4).index_copy(0, pixels, seen)
-        images.append(flat.T.reshape(4, camera.height, camera.width))
-    stacked = torch.stack(images)
+        images.append(flat.T.reshape(1, 4, camera.height, camera.width))
+    stacked = torch.cat(images)
     return stacked[:, :3], stacked[:, 3:]
 
 
@@ -62,7 +62,7 @@ def look(
         near, far, hit = near_far(origins, directions, bounds)
     rows = hit.nonzero()[:, 0]
     out = [origins.new_zeros(0, 4)]
-    for part in rows.split(chunk):
+    for part in torch.split(rows, chunk):
         one = (subject, skts, origins[part], directions[part], near[part], far[part], frame)
         grad = torch.is_grad_enabled() and any(t.requires_grad for t in one[1:4])
         out.append(checkpoint(_seen, *one, use_reentrant=False) if grad else _seen(*one))

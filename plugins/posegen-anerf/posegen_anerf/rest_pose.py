@@ -52,9 +52,7 @@ def read(path: Path) -> Tensor:
         else:
             raise AssetError(f"{path} cannot hold a rest pose", "give an official .h5, a .npz or .npy, or a .tar")
     except FileNotFoundError as error:
-        raise AssetError(
-            f"{path} does not exist", "set rest_pose to the training's .h5"
-        ) from error
+        raise AssetError(f"{path} does not exist", "set rest_pose to the training's .h5") from error
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise AssetError(f"{path} has no readable 'rest_pose': {error}", "give the training's .h5") from error
     return metres(value, path)

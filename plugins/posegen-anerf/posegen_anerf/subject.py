@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -44,10 +45,14 @@ class NerfSubject:
     def to(self, device: torch.device | str) -> NerfSubject:
         """The same subject elsewhere; networks are moved in place."""
         place = torch.device(device)
-        coarse = None if self.coarse is None else self.coarse.to(place)
-        moved = [None if t is None else t.to(place) for t in (self.betas, self.margins)]
-        rest = self.rest_joints.to(place)
-        return NerfSubject(self.config, self.fine.to(place), coarse, rest, self.body, *moved, self.source)
+        return replace(
+            self,
+            fine=self.fine.to(place),
+            coarse=None if self.coarse is None else self.coarse.to(place),
+            rest_joints=self.rest_joints.to(place),
+            betas=None if self.betas is None else self.betas.to(place),
+            margins=None if self.margins is None else self.margins.to(place),
+        )
 
     def save(self, path: Path, half: bool = False) -> None:
         """Write safetensors, in one step: a full disk leaves the old file. half: weights as float16.
@@ -70,7 +75,8 @@ class NerfSubject:
             part.write_bytes(content)
             part.replace(path)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()
             raise AssetError(f"{path} cannot be written: {error.strerror}", "choose another folder") from error
 
     @classmethod
