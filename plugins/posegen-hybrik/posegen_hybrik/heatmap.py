@@ -27,10 +27,13 @@ def mirror(heatmaps: Tensor, joints: int) -> Tensor:
     Upstream moves them in place, from one part of a tensor onto another that overlaps it, which leaves most columns of
     a wide heatmap unmoved or repeated, depending on the processor; this is what is meant.
     """
-    width = heatmaps.shape[-1]
-    columns = [width - 1, *range(width - 1, 0, -1)]
     volume = heatmaps.reshape(len(heatmaps), joints, -1, *heatmaps.shape[2:])
-    return volume[:, mirrored(joints)][..., columns].reshape(heatmaps.shape)
+    return volume[:, mirrored(joints)][..., moved_columns(heatmaps.shape[-1])].reshape(heatmaps.shape)
+
+
+def moved_columns(width: int) -> list[int]:
+    """Which column of a mirrored heatmap stands at each place."""
+    return [width - 1, *range(width - 1, 0, -1)]
 
 
 class _SoftArgmax(torch.autograd.Function):

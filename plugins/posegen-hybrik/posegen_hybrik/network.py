@@ -75,8 +75,11 @@ class HybrikNet(nn.Module):
         precision: of the convolutions; the rest is float32.
         """
         image = normalised(crop)
-        seen = self.look(image, precision)
-        return _average(seen, self.look(image.flip(-1), precision, mirrored=True)) if flip else seen
+        return self.averaged(image, precision) if flip else self.look(image, precision)
+
+    def averaged(self, image: Tensor, precision: Precision = "float32") -> Seen:
+        """What is seen in an image (N,3,S,S) and in its mirror image, together: the published flip test."""
+        return _average(self.look(image, precision), self.look(image.flip(-1), precision, mirrored=True))
 
     def look(self, image: Tensor, precision: Precision = "float32", mirrored: bool = False) -> Seen:
         """image (N,3,S,S) in the network's own channel statistics. ``mirrored``: it is, and what is seen is not."""
