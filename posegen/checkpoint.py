@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,10 +20,29 @@ from posegen.errors import AssetError, PosegenError
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write a safetensors file atomically. Raises PosegenError when the disk is full; the old file then stays."""
+    """Write a safetensors file atomically: the same bits for the same content.
+
+    Raises PosegenError when the disk is full; the old file then stays.
+    """
     # safetensors refuses tensors that share memory, as those of tied layers do
     whole = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
-    _atomically(path, lambda part: save_file(whole, part, dict(metadata or {})))
+
+    def write(part: Path) -> None:
+        save_file(whole, part, dict(metadata or {}))
+        if metadata and len(metadata) > 1:
+            _sort_metadata(part)
+
+    _atomically(path, write)
+
+
+def _sort_metadata(path: Path) -> None:
+    """safetensors writes the metadata in an order of chance; sorted, the header is as long as before."""
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        file.seek(8)
+        file.write(json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(size))
 
 
 def load_tensors(path: Path, repair: str) -> dict[str, Tensor]:

@@ -49,6 +49,16 @@ class TestTensors:
             checkpoint.save_tensors(tmp_path / name, {f"k{i}": torch.full((3,), float(i)) for i in order})
         assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
+    def test_same_metadata_same_bytes(self, tmp_path: Path) -> None:
+        """safetensors itself writes them in an order of chance."""
+        about = {name: f'"{name}" \n é \\ \x01' for name in "hgfedcba"}
+        for i in range(6):
+            checkpoint.save_tensors(tmp_path / f"{i}.safetensors", network().state_dict(), about)
+        assert len({(tmp_path / f"{i}.safetensors").read_bytes() for i in range(6)}) == 1
+        assert checkpoint.metadata(tmp_path / "0.safetensors") == about
+        loaded = checkpoint.load_tensors(tmp_path / "0.safetensors", "")
+        assert all(torch.equal(loaded[key], value) for key, value in network().state_dict().items())
+
     def test_what_was_loaded_does_not_hold_the_file(self, tmp_path: Path) -> None:
         """A file that is mapped into memory cannot be replaced on Windows, and changes under the tensors elsewhere."""
         path = tmp_path / "a.safetensors"
