@@ -6,14 +6,17 @@ A component class is built as ``Class(options, device=device)``, where ``options
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Generator, Tensor, nn
 
     from posegen.body import Body
-    from posegen.types import Camera, Clip, Estimate, Render
+    from posegen.options import Options
+    from posegen.types import Camera, Clip, Estimate, Render, Views
 
 
 @runtime_checkable
@@ -35,6 +38,30 @@ class Renderer(Protocol):
 
     def render(self, pose: Tensor, camera: Camera) -> Render:
         """pose theta (N,23,3) axis-angle with the pelvis at the world's origin and no root rotation -> N images."""
+        ...
+
+
+@runtime_checkable
+class Fittable(Protocol):
+    """What the class of a renderer may also have: a person learned from images (``posegen fit``)."""
+
+    FitOptions: type[Options]
+
+    @classmethod
+    def fit(
+        cls,
+        views: Views,
+        options: Any,
+        out: Path,
+        *,
+        resume: bool = False,
+        progress: Callable[[int, int, Mapping[str, float]], None] | None = None,
+    ) -> Mapping[str, float]:
+        """Learn from ``views`` with an instance of ``FitOptions``, and write what ``--set renderer.subject`` takes.
+
+        progress: told of steps done, steps in all, and figures to show. resume: go on from what an interrupted fit
+        left beside ``out``. Returns figures on the held-out images.
+        """
         ...
 
 

@@ -75,6 +75,34 @@ class Estimate:
     visibility: Tensor | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Views:
+    """Pictures of one person from known cameras in known poses: what a renderer is fitted to.
+
+    images: (N,H,W,3) uint8, the person's colour over black (premultiplied).  masks: (N,H,W) uint8, how much of each
+    pixel is person, 255 is all.  cameras: N, of the body without its root: each takes the world of ``Renderer.render``
+    (pelvis at the origin, no root rotation) to its image.  poses: (P,23,3) theta.  pose_index: (N,) which of them an
+    image shows.  held_out: (N,) true for images that nothing is learned from.  clip: (P,) a number for each run of
+    poses that follow each other in time.  rest_joints: (24,3) metres.  body: whose joints those are, ``open`` (with ``betas`` (10,)) or ``skeleton``, where
+    nothing else is known.  names: of the images, for messages.
+    """
+
+    images: Tensor
+    masks: Tensor
+    cameras: Camera
+    poses: Tensor
+    pose_index: Tensor
+    held_out: Tensor
+    clip: Tensor
+    rest_joints: Tensor
+    body: str
+    betas: Tensor | None
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
 @dataclass(frozen=True, slots=True)
 class Clip:
     """A motion clip. poses: (T,24,3) axis-angle, root first.  root_translation: (T,3) metres.  fps: frames a second."""

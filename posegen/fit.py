@@ -1,0 +1,130 @@
+"""Fit a renderer to one person's images: find who can, collect the views, hand over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from posegen import layers, plugins, seeding
+from posegen.assemble import make
+from posegen.config import explain
+from posegen.datasets.rendered_views import Plan, render_views
+from posegen.datasets.views import read_views, write_views
+from posegen.discovery import discover
+from posegen.errors import PosegenError, UsageError, nearest
+from posegen.options import Options
+from posegen.settings import Selection
+from posegen.types import Views
+
+PLAN = ("poses", "held_out", "cameras", "size")
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to fit, and to what. subject or data: a starter subject to draw, or a folder of views; exactly one.
+
+    assignments: ``key=value``, of the renderer's ``FitOptions``, or of ``views`` (views.poses=400) for a subject.
+    """
+
+    renderer: str
+    out: Path
+    subject: str | None = None
+    data: Path | None = None
+    assignments: tuple[str, ...] = ()
+    write_views: Path | None = None
+    resume: bool = False
+
+
+def fit(request: Request, console: Console) -> Mapping[str, float]:
+    """Fit, showing progress -> the renderer's figures on held-out images.
+
+    Raises UsageError for a renderer that cannot be fitted and for options, AssetError for views that cannot be read.
+    """
+    renderer = fittable(request.renderer)
+    if (request.subject is None) == (request.data is None):
+        raise UsageError("a fit needs either --subject or --data", "--subject s1 draws its own images; --data FOLDER")
+    if request.out.suffix != ".safetensors":
+        raise UsageError(f"--out {request.out} is not a .safetensors file", f"--out {request.out}.safetensors")
+    options, plan, seed = _options(renderer, request)
+    with _live(console) as live:
+        views = _views(request, plan, seed, _bar(live, "images"))
+        if request.write_views is not None:
+            write_views(request.write_views, views)
+        bar = _bar(live, f"fit {request.renderer}")
+        figures: Mapping[str, float] = renderer.fit(
+            views, options, request.out, resume=request.resume, progress=lambda d, t, f: bar(d, t, f)
+        )
+    return figures
+
+
+def fittable(name: str) -> Any:
+    """The class of a renderer that can be fitted. Raises UsageError, naming those that can, for another."""
+    loaded = plugins.load("renderer", name)
+    if hasattr(loaded, "fit") and hasattr(loaded, "FitOptions"):
+        return loaded
+    can = [row.name for row in discover() if row.kind == "renderer" and row.status == "ok" and _can(row.name)]
+    raise UsageError(f"renderer '{name}' cannot be fitted to images", f"those that can: {', '.join(can) or 'none'}")
+
+
+def _can(name: str) -> bool:
+    try:
+        return hasattr(plugins.load("renderer", name), "fit")
+    except PosegenError:  # a broken plugin is not what was asked about
+        return False
+
+
+def _options(renderer: Any, request: Request) -> tuple[Options, Plan, int]:
+    """The renderer's options, the plan of views, and the seed of both."""
+    given = layers.from_assignments(request.assignments, ())
+    plan = {key[1]: value.value for key, value in given.items() if len(key) == 2 and key[0] == "views"}
+    rest = {key: value for key, value in given.items() if not (len(key) == 2 and key[0] == "views")}
+    for key, value in plan.items():
+        if key not in PLAN:
+            raise UsageError(f"unknown key 'views.{key}'", nearest(key, PLAN) or f"views: {', '.join(PLAN)}")
+        if not isinstance(value, int) or isinstance(value, bool) or value < (0 if key == "held_out" else 1):
+            raise UsageError(f"views.{key} = {value!r} is no number of them", "give a whole number")
+    if plan and request.data is not None:
+        raise UsageError("views.* are for images that are drawn: --data has its own", "leave them out")
+    try:
+        options: Options = renderer.FitOptions.model_validate(layers.nest(rest))
+    except ValidationError as error:
+        raise explain(error, renderer.FitOptions, rest) from error
+    return options, Plan(**plan), int(getattr(options, "seed", 0))
+
+
+def _views(request: Request, plan: Plan, seed: int, progress: Callable[[int, int], None]) -> Views:
+    if request.data is not None:
+        return read_views(request.data, make("body", Selection(name="open"), CPU))
+    artist = make("renderer", Selection(name="mesh", options={"subject": request.subject}), CPU)
+    motion = make("motion", Selection(name="starter"), CPU)
+    return render_views(artist, motion, plan, seeding.stream(seed, "views"), artist.body.betas, progress)
+
+
+def _live(console: Console) -> Progress:
+    columns = (
+        TextColumn("{task.description:<20}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[figures]}"),
+    )
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def _bar(live: Progress, name: str) -> Callable[..., None]:
+    task = live.add_task(name, total=None, figures="")
+
+    def advance(done: int, total: int, figures: Mapping[str, float] | Iterable[tuple[str, float]] = ()) -> None:
+        shown = "  ".join(f"{key} {value:.2f}" for key, value in dict(figures).items())
+        live.update(task, completed=done, total=total, figures=shown)
+
+    return advance
