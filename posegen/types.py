@@ -83,8 +83,8 @@ class Views:
     pixel is person, 255 is all.  cameras: N, of the body without its root: each takes the world of ``Renderer.render``
     (pelvis at the origin, no root rotation) to its image.  poses: (P,23,3) theta.  pose_index: (N,) which of them an
     image shows.  held_out: (N,) true for images that nothing is learned from.  clip: (P,) a number for each run of
-    poses that follow each other in time.  rest_joints: (24,3) metres.  body: whose joints those are, ``open`` (with ``betas`` (10,)) or ``skeleton``, where
-    nothing else is known.  names: of the images, for messages.
+    poses that follow each other in time.  rest_joints: (24,3) metres.  body: whose joints those are, ``open`` (with
+    ``betas`` (10,)) or ``skeleton``, where nothing else is known.  names: of the images, for messages.
     """
 
     images: Tensor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -11,10 +12,11 @@ from torch import Tensor
 
 import posegen
 from posegen.errors import UsageError
-from posegen.types import Camera, Render
+from posegen.types import Camera, Render, Views
 from posegen_anerf import reference
 from posegen_anerf.body import body_of
 from posegen_anerf.fast.draw import FastMarch, Settings
+from posegen_anerf.fit.options import FitOptions
 from posegen_anerf.skeleton import bones_to_world
 from posegen_anerf.sources import open_subject
 
@@ -48,6 +50,8 @@ class AnerfRenderer:
         """Threads of the fast march, which all draw parts of images; None: as many as torch uses."""
         seed: int = 0
         """Of the random choice where fraction is below 1."""
+
+    FitOptions = FitOptions
 
     differentiable = True
 
@@ -84,6 +88,21 @@ class AnerfRenderer:
         options = self._options
         image, alpha = reference.draw(self.subject, skts, camera, options.chunk, options.frame)
         return Render(image.clamp(0, 1), alpha)
+
+    @classmethod
+    def fit(
+        cls,
+        views: Views,
+        options: FitOptions,
+        out: Path,
+        *,
+        resume: bool = False,
+        progress: Callable[[int, int, Mapping[str, float]], None] | None = None,
+    ) -> Mapping[str, float]:
+        """Learn a person from images -> figures on those held out; see ``posegen_anerf.fit.fit``."""
+        from posegen_anerf.fit.fit import fit
+
+        return fit(views, options, out, resume=resume, progress=progress).figures
 
 
 def _settings(options: AnerfRenderer.Options) -> Settings:

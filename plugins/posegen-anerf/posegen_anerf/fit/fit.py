@@ -1,0 +1,211 @@
+"""The loop: rays of a few images, drawn, compared (Eq 11), stepped."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor
+
+from posegen.errors import PosegenError
+from posegen.types import Views
+from posegen_anerf.config import FieldConfig
+from posegen_anerf.fast.calibrate import calibrate
+from posegen_anerf.fast.weights import best_precision
+from posegen_anerf.field import Field
+from posegen_anerf.fit import losses
+from posegen_anerf.fit.draw import March, draw
+from posegen_anerf.fit.hull import Hull
+from posegen_anerf.fit.measure import Quality, measure
+from posegen_anerf.fit.network import finished
+from posegen_anerf.fit.options import FitOptions
+from posegen_anerf.fit.pixels import Pixels, rays_of
+from posegen_anerf.fit.poses import Poses
+from posegen_anerf.fit.radii import radii_of
+from posegen_anerf.fit.state import load_state, save_state
+from posegen_anerf.subject import NerfSubject
+
+Progress = Callable[[int, int, Mapping[str, float]], None]
+"""Iterations done, iterations in all, figures of the last measurement."""
+
+_WARMUP = 100  # iterations until the learning rate is reached
+_MEASURED = 4  # held-out images looked at while fitting, every second pixel of each axis
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A finished fit. quality: on all held-out images, or None where there are none.  iterations: done in all."""
+
+    subject: NerfSubject
+    quality: Quality | None
+    iterations: int
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The quality by name."""
+        return {} if self.quality is None else asdict(self.quality)
+
+
+class Fit:
+    """A field, the poses, and what it takes to make one more step."""
+
+    def __init__(self, views: Views, options: FitOptions) -> None:
+        self.views, self.options = views, options
+        self.rng = Generator().manual_seed(options.seed)
+        config = FieldConfig(
+            width=options.width,
+            depth=options.depth,
+            skip=options.skip,
+            view_width=options.view_width,
+            multires=options.multires,
+            multires_views=options.multires_views,
+            cutoff=options.cutoff,
+            framecode_size=options.framecode,
+            framecodes=len(views) if options.framecode else 0,
+            single=True,
+        )
+        self.field = Field(config).initialise(self.rng)
+        self.poses = Poses(views.poses, views.rest_joints, views.clip).requires_grad_(options.poses)
+        self.skts = self.poses.skts().detach()
+        self.radii = radii_of(views, self.skts, options.margin, self.rng)
+        self.pixels, self.hull = Pixels(views), Hull(views)
+        self.optimiser = torch.optim.Adam(self.field.parameters(), lr=options.lr, betas=(0.9, 0.99), fused=True)
+        self.pose_optimiser = torch.optim.Adam(self.poses.parameters(), lr=options.pose_lr)
+        self.bf16 = (best_precision(torch.device("cpu")) == "bf16") if options.bf16 is None else options.bf16
+        self.done, self.best, self.stale = 0, -math.inf, 0
+
+    def iterate(self) -> None:
+        """One step. Raises PosegenError when the loss is no longer a number."""
+        options, share = self.options, self.done / self.options.iterations
+        for group in self.optimiser.param_groups:
+            group["lr"] = options.lr * options.lr_end**share * min(1.0, (self.done + 1) / _WARMUP)
+        first, last = options.tau
+        self.field.tau.fill_(first * (last / first) ** share)
+        image, place = self.pixels.draw(options.images, options.rays, self.rng)
+        shown = self.views.pose_index[image]
+        skts = self.poses.skts(shown) if options.poses else self.skts[shown]
+        rays = rays_of(self.views, image, place, skts, codes=bool(options.framecode))
+        wanted, person = self.pixels.target(image, place)
+        noise = options.noise * max(0.0, 1 - 2 * share)
+        march = self.march(options.threshold if self.done > _WARMUP else 0.0, noise, self.hull)
+        drawn = draw(self.field, rays, march, self.rng)
+        rgb, alpha = drawn.rgb, drawn.alpha
+        behind = torch.rand(len(rgb), 3, generator=self.rng)  # a new colour for each ray: only opacity hides it
+        difference = rgb - wanted + (person - alpha)[:, None] * behind
+        loss = losses.image(options.loss, difference) + options.mask * (alpha - person).square().mean()
+        if options.empty:
+            loss = loss + options.empty * losses.emptiness(self.field, skts, self.radii, drawn, self.bf16, self.rng)
+        if options.poses:
+            loss = loss + self.poses.regulariser(
+                shown.unique(), options.pose_weight, options.pose_tolerance, options.smooth
+            )
+        if not bool(torch.isfinite(loss)):
+            raise PosegenError(f"the fit diverged at iteration {self.done}", f"--set lr={options.lr / 2:g}")
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.done += 1
+        if options.poses and self.done % options.pose_every == 0:
+            self.pose_optimiser.step()
+            self.pose_optimiser.zero_grad(set_to_none=True)
+            self.skts = self.poses.skts().detach()
+
+    def march(self, threshold: float = 0.0, noise: float = 0.0, hull: Hull | None = None) -> March:
+        """How rays are sampled."""
+        return March(self.radii, self.options.step, threshold, noise, self.bf16, hull)
+
+    def look(self, images: Tensor, stride: int = 1) -> Quality:
+        """How well the field shows these images."""
+        return measure(
+            self.field, self.views, images, self.skts, self.march(), stride, codes=bool(self.options.framecode)
+        )
+
+    def subject(self, quality: Quality | None) -> NerfSubject:
+        """The person as it is now."""
+        views = self.views
+        source = {
+            "made by": "posegen fit anerf",
+            "images": str(int((~views.held_out).sum())),
+            "poses": str(len(views.pose_index[~views.held_out].unique())),
+            "pixels": f"{views.masks.shape[2]} x {views.masks.shape[1]}",
+            "iterations": str(self.done),
+            "options": self.options.model_dump_json(exclude_defaults=True),
+        }
+        if quality is not None:
+            source["held out"] = json.dumps({key: round(value, 3) for key, value in asdict(quality).items()})
+        field = finished(self.field)
+        body: Literal["open", "skeleton"] = "open" if views.body == "open" else "skeleton"
+        return NerfSubject(field.config, field, None, views.rest_joints, body, views.betas, None, source)
+
+    def save(self, path: Path) -> None:
+        """Write what ``resume`` reads."""
+        extra = {
+            "done": torch.tensor(self.done),
+            "best": torch.tensor(self.best, dtype=torch.float64),
+            "stale": torch.tensor(self.stale),
+            "rng": self.rng.get_state(),
+            "pose_gradients": torch.cat([_gradient(p).flatten() for p in self.poses.parameters()]),
+        }
+        save_state(path, self._modules(), self._optimisers(), extra, self.options)
+
+    def resume(self, path: Path) -> None:
+        """Go on as if never interrupted. Raises as ``load_state`` does."""
+        extra = load_state(path, self._modules(), self._optimisers(), self.options)
+        self.done, self.best, self.stale = int(extra["done"]), float(extra["best"]), int(extra["stale"])
+        self.rng.set_state(extra["rng"])
+        self.skts = self.poses.skts().detach()
+        if self.options.poses:
+            start = 0
+            for parameter in self.poses.parameters():
+                flat = extra["pose_gradients"][start : start + parameter.numel()]
+                parameter.grad, start = flat.view_as(parameter).clone(), start + parameter.numel()
+
+    def _modules(self) -> dict[str, torch.nn.Module]:
+        return {"field": self.field, "poses": self.poses}
+
+    def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"optimiser": self.optimiser, "pose_optimiser": self.pose_optimiser}
+
+
+def fit(
+    views: Views, options: FitOptions, out: Path, *, resume: bool = False, progress: Progress | None = None
+) -> Fitted:
+    """Learn a field from views, and write it to ``out``, a ``.safetensors``, again at every measurement.
+
+    Beside it lies ``out`` + ``.fit``, from which ``resume`` goes on: to the same bits as without interruption. Raises
+    PosegenError for a fit that diverges, UsageError and AssetError for a file that cannot be gone on from.
+    """
+    run, state = Fit(views, options), out.with_name(out.name + ".fit")
+    if resume:
+        run.resume(state)
+    unseen = views.held_out.nonzero()[:, 0]
+    some = unseen[:: max(1, len(unseen) // _MEASURED)][:_MEASURED]
+    figures: dict[str, float] = {}
+    tell = progress or (lambda *_: None)
+    tell(run.done, options.iterations, figures)
+    while run.done < options.iterations and not (options.patience and run.stale >= options.patience):
+        run.iterate()
+        if run.done % options.every == 0:
+            quality = run.look(some, stride=2) if len(some) else None
+            if quality is not None:
+                figures = {"psnr": quality.psnr, "box": quality.box_psnr}
+                better = quality.box_psnr > run.best
+                run.best, run.stale = max(run.best, quality.box_psnr), 0 if better else run.stale + 1
+            run.save(state)
+            run.subject(quality).save(out)
+        tell(run.done, options.iterations, figures)
+    quality = run.look(unseen) if len(unseen) else None
+    subject = run.subject(quality)
+    subject.margins = calibrate(subject, views.poses)
+    subject.save(out, half=True)
+    state.unlink(missing_ok=True)
+    return Fitted(subject, quality, run.done)
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad

@@ -1,0 +1,107 @@
+"""The field as it is trained: samples packed image by image, densities first, colours where they count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from posegen_anerf.field import Field
+
+GAIN = 40.0
+"""Raw densities are this many times what the layer under training gives: a wall needs hundreds, and Adam's steps are
+small. It is multiplied into the weights when the field is saved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """M samples as the networks see them. points: (M,point_size).  weight: (M,24) of each joint.  view: (R,view_size)
+    of each ray, before the weights."""
+
+    points: Tensor
+    weight: Tensor
+    view: Tensor
+
+    def chosen(self, keep: Tensor) -> Encoded:
+        return Encoded(self.points[keep], self.weight[keep], self.view)
+
+
+def encode(
+    field: Field, points: Tensor, directions: Tensor, skts: Tensor, counts: list[int], rays: int, bf16: bool = False
+) -> Encoded:
+    """Points (M,3), ``counts[i]`` of them in the pose ``skts[i]`` (I,24,4,4), whose images have ``rays`` rays each,
+    of directions (I*rays,3). The same numbers as ``posegen_anerf.field.encode``, some of them by recurrence.
+
+    bf16: what the trunk sees is rounded to bfloat16; nothing before it is.
+    """
+    with torch.autocast(points.device.type, enabled=False):
+        return _encode(field, points, directions, skts, counts, rays, bf16)
+
+
+def _encode(
+    field: Field, points: Tensor, directions: Tensor, skts: Tensor, counts: list[int], rays: int, bf16: bool
+) -> Encoded:
+    images = len(skts)
+    turn = skts[:, :, :3, :3].reshape(images, 72, 3)
+    move = skts[:, :, :3, 3].reshape(images, 1, 72)
+    local = torch.cat(
+        [part @ turn[i].T + move[i] for i, part in enumerate(points.split(counts))]
+    ).view(-1, 24, 3)  # fmt: skip
+    distance = local.square().sum(-1).clamp(min=1e-24).sqrt()
+    weight = torch.sigmoid(field.tau * (field.cutoff_dist - distance))
+    blocks = [distance * weight]
+    sine, cosine = distance.sin(), distance.cos()
+    for k in range(field.config.multires):
+        blocks += [sine * weight, cosine * weight]
+        if k + 1 < field.config.multires:
+            sine, cosine = 2 * sine * cosine, 1 - 2 * sine * sine  # of the doubled angle
+    blocks.append((local / distance[..., None]).flatten(1))
+    seen = (directions.view(images, rays, 3) @ turn.transpose(1, 2)).view(-1, 24, 3)
+    if bf16:
+        blocks = [block.bfloat16() for block in blocks]
+    return Encoded(torch.cat(blocks, 1), weight, _waves(F.normalize(seen, dim=-1).flatten(1), field))
+
+
+def _waves(view: Tensor, field: Field) -> Tensor:
+    """(R,72) -> (R,blocks,72)."""
+    blocks = [view]
+    for k in range(field.config.multires_views):
+        blocks += [(view * 2**k).sin(), (view * 2**k).cos()]
+    return torch.stack(blocks, 1)
+
+
+def trunk(field: Field, points: Tensor) -> Tensor:
+    """(M,point_size) -> hidden units (M,width)."""
+    h = points
+    for i, layer in enumerate(field.pts_linears):
+        h = F.relu(layer(h))
+        if i == field.config.skip:
+            h = torch.cat([points, h], dim=-1)
+    return h
+
+
+def density(field: Field, h: Tensor) -> Tensor:
+    """Hidden units -> raw densities (M,)."""
+    return GAIN * field.alpha_linear(h)[:, 0].float()
+
+
+def colours(field: Field, h: Tensor, seen: Encoded, ray: Tensor, frames: Tensor | None) -> Tensor:
+    """Hidden units (M,width) of samples on rays ``ray`` (M,) -> raw colours (M,3). frames: (R,) of each ray."""
+    weight = seen.weight.to(h.dtype).repeat_interleave(3, dim=1)
+    late = [field.feature_linear(h), (seen.view.to(h.dtype)[ray] * weight[:, None]).flatten(1)]
+    if field.framecodes is not None:
+        late.append(field.framecodes(frames, len(seen.view)).to(h.dtype)[ray])
+    raw: Tensor = field.rgb_linear(F.relu(field.views_linears[0](torch.cat(late, dim=-1)))).float()
+    return raw
+
+
+@torch.no_grad()
+def finished(field: Field) -> Field:
+    """A copy of a field under training as others use it, without gradients."""
+    copy = Field(field.config)
+    copy.load_state_dict(field.state_dict())
+    copy.alpha_linear.weight *= GAIN
+    copy.alpha_linear.bias *= GAIN
+    return copy.eval().requires_grad_(False)
