@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from posegen.testing import checks
 from posegen.types import Estimate
 
 from .faulty import Fault, WrongGradient, around, assert_found, broken, nan, noisy, through_numpy, without_mean
@@ -54,6 +55,32 @@ class DoubleModule(Estimator):
         return Estimate(super().predict(crop.double()).joints.float())
 
 
+class Placed(Estimator):
+    """Is told where the crop lies."""
+
+    def context(self, picture, box, intrinsics=None):
+        focal = picture[:, 0] if intrinsics is None else intrinsics[:, 0, 0]
+        return torch.cat([box[:, :2], focal[:, None]], dim=1)
+
+    def predict(self, crop, context=None):
+        return super().predict(crop)
+
+
+class PlacedAnywhere(Placed):
+    def context(self, picture, box, intrinsics=None):
+        return super().context(picture, 0 * box, intrinsics)
+
+
+class PlacedByGuess(Placed):
+    def context(self, picture, box, intrinsics=None):
+        return super().context(picture, box)
+
+
+class PlacedInVain(Placed):
+    def predict(self, crop):
+        return super().predict(crop)
+
+
 class Idle(Estimator):
     """Its module is not what predict uses."""
 
@@ -88,6 +115,9 @@ FAULTS: list[Fault] = [
     ),
     (joints(lambda j: 1000 * j), "joints_are_metres", "metres"),
     (joints(lambda j: 1e-3 * j), "joints_are_metres", "metres"),
+    (PlacedAnywhere, "context_tells_where_the_crop_lies", "elsewhere in the picture"),
+    (PlacedByGuess, "context_tells_where_the_crop_lies", "intrinsics"),
+    (PlacedInVain, "context_tells_where_the_crop_lies", "raised TypeError"),
     (joints(noisy), "estimate_is_repeatable", "dropout"),
     (InPlace, "estimate_is_repeatable", "must not change"),
     (joints(without_mean), "estimate_is_batch_independent", "one at a time"),
@@ -103,6 +133,10 @@ FAULTS: list[Fault] = [
     (DoubleModule, "can_be_finetuned", "float32"),
     (Idle, "can_be_finetuned", "keep the graph"),
 ]
+
+
+def test_a_context_that_differs_by_place_and_camera_passes() -> None:
+    next(c for c in checks("estimator") if c.name == "context_tells_where_the_crop_lies")(Placed)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[name for _, name, _ in FAULTS])

@@ -185,6 +185,35 @@ def test_figures_are_the_same_for_every_batch_and_number_of_workers(data, protoc
         assert max(means) - min(means) < 1e-4
 
 
+class Placed(Oracle):
+    """An estimator that must be told where the crop lies in the whole picture."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        super().__init__(oracle.pose, oracle.betas, oracle.joints)
+        self.told: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]] = []
+
+    def context(self, picture, box, intrinsics=None):
+        self.told.append((picture[0], box[0], intrinsics))
+        return torch.tensor([[float(len(self.told))]])
+
+    def predict(self, crop, context=None):
+        self.last = context
+        return super().predict(crop)
+
+
+def test_an_estimator_is_told_the_place_in_the_whole_picture(data):
+    root, records, oracle = data
+    placed = Placed(oracle)
+    measure(placed, SETTINGS, Request("3dpw", root, protocol="3dpw/limbs", batch=4))
+    judged = [r for r in records if any(torch.equal(r.box, box) for _, box, _ in placed.told)]
+    assert len(judged) == len(placed.told) == len(records)
+    for record, (picture, box, intrinsics) in zip(judged, placed.told, strict=True):
+        assert picture.tolist() == [1080, 1920]
+        torch.testing.assert_close(box, record.box)
+        torch.testing.assert_close(intrinsics[0], record.intrinsics.float())
+    assert placed.last[-1].item() == len(records)  # each crop with its own
+
+
 def test_acceleration_is_of_frames_in_a_row(data):
     root, records, oracle = data
     result, _ = spoken(Request("3dpw", root, protocol="3dpw/vibe"), oracle)

@@ -98,3 +98,9 @@ def test_an_empty_square_has_finite_gradients():
     resample(image, torch.tensor([[3.0, 3.0]]), side, 16).sum().backward()
     assert side.grad is not None
     assert side.grad.isfinite().all()
+
+
+def test_a_crop_need_not_be_square():
+    image = torch.rand(1, 3, 30, 40, generator=rng())
+    crop = resample(image, torch.tensor([[20.0, 14.0]]), torch.tensor([16.0]), (16, 12))
+    torch.testing.assert_close(crop, image[:, :, 6:22, 14:26], rtol=0, atol=1e-5)

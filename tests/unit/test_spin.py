@@ -135,6 +135,7 @@ def test_a_fine_tuned_official_checkpoint_goes_out_as_it_came_in(official: Path)
     before = torch.load(official, weights_only=True)["model"]
     after = spin.official_checkpoint()["model"]
     assert list(after) == list(before)
+    assert all(value.is_contiguous() for value in after.values())
     assert {k: (v.shape, v.dtype) for k, v in after.items()} == {k: (v.shape, v.dtype) for k, v in before.items()}
     changed = {k for k in before if not torch.equal(before[k], after[k])}
     assert {"conv1.weight", "layer4.2.conv3.weight", "fc1.weight", "decpose.bias"} <= changed

@@ -115,7 +115,7 @@ class Cliff:
                 f"cliff's {self.weights} weights are of a small network, which the published code cannot load",
                 "fine-tune the published weights: posegen assets set cliff-checkpoint PATH",
             )
-        return {"model": {name: value.detach().cpu() for name, value in self.module.state_dict().items()}}
+        return {"model": {name: value.detach().cpu().contiguous() for name, value in self.module.state_dict().items()}}
 
     def _skeleton(self) -> Skeleton:
         if self.variant != "compact":

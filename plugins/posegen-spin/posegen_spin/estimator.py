@@ -99,7 +99,7 @@ class Spin:
                 f"spin's {self.weights} weights are of a small network, which the published code cannot load",
                 "fine-tune the published weights: posegen assets set spin-checkpoint PATH",
             )
-        return {"model": {name: value.detach().cpu() for name, value in self.module.state_dict().items()}}
+        return {"model": {name: value.detach().cpu().contiguous() for name, value in self.module.state_dict().items()}}
 
     def _skeleton(self) -> Skeleton:
         if self.architecture == OFFICIAL:
