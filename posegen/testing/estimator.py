@@ -98,12 +98,12 @@ def context_tells_where_the_crop_lies(case: Case) -> None:
     middle = torch.tensor([[860.0, 340.0, 1060.0, 740.0]], device=case.device).expand(3, 4)
     aside = middle + torch.tensor([700.0, 0.0, 700.0, 0.0], device=case.device)
     intrinsics = torch.tensor([[5e3, 0, 960], [0, 5e3, 540], [0, 0, 1]], device=case.device).expand(3, 3, 3)
-    seen = [context(picture, middle), context(picture, aside), context(picture, middle, intrinsics)]
+    seen = [context(picture, middle), context(picture, aside), context(picture, aside, intrinsics)]
     for numbers in seen:
         tensor(case, numbers, "context(picture, box)", (3, numbers.shape[-1]))
         tensor(case, case.part.predict(crops, numbers).joints, "joints", (3, len(JOINT_SETS[case.part.joint_set]), 3))
     require(not torch.equal(seen[0], seen[1]), "context must differ for a person elsewhere in the picture")
-    require(not torch.equal(seen[0], seen[2]), "context must use the intrinsics where they are known")
+    require(not torch.equal(seen[1], seen[2]), "context must use the intrinsics where they are known")
 
 
 def estimate_is_repeatable(case: Case) -> None:

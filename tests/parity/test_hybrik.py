@@ -232,10 +232,8 @@ def test_hrnet(flip: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: Seen = net.averaged(images(1)) if flip else net.look(images(1))
     prefix, centre = "", None
     if flip:
-        prefix, centre = (
-            "flip_",
-            lifting.centre_of(torch.tensor([[100.0, 150, 420, 470]]), torch.tensor([[640.0, 360]])),
-        )
+        box, middle = torch.tensor([[100.0, 150, 420, 470]]), torch.tensor([[640.0, 360]])
+        prefix, centre = "flip_", lifting.centre_of(box, middle)
     compared = check(g, net.variant, solve(net, seen, official=True, centre=centre), prefix)
     assert {key for key in g if key.startswith("flip_") == flip} == compared
 
