@@ -1,7 +1,7 @@
 """Kernel 1: which pixels may see the person, and at which depths (ray and capsule intersections).
 
 Depths are measured along the optical axis, in NeRF units, and sampled at nodes (k + 1/2) * step. A ray has the nodes
-that lie in a capsule and the one before and behind each interval. All in bone axes: ``frames`` (3,4,24) carries the
+that lie in a capsule's profile, and their neighbours. All in bone axes: ``frames`` (3,4,24) carries the
 pixel (x, y, 1) and the camera's centre into each bone's axes, so that a point is depth * (x, y, 1) direction + centre.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from posegen_anerf.fast.capsules import Capsules
+from posegen_anerf.fast.capsules import ALONG, RADIUS, Capsules
 from posegen_anerf.fast.compile import kernel
 
 TILE = 8
@@ -67,7 +67,18 @@ def near_capsules(table, x, y, slack, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def mark(table, near, count, x, y, step, scratch):  # type: ignore[no-untyped-def]
+def turn(x, y):  # type: ignore[no-untyped-def]
+    """The direction of (x,y) as a number from 0 to 1 that grows with the angle, but needs no arc tangent."""
+    part = y / max(abs(x) + abs(y), 1e-30)
+    if x < 0:
+        part = 2 - part
+    elif y < 0:
+        part = 4 + part
+    return 0.25 * part
+
+
+@kernel
+def mark(table, profile, near, count, x, y, step, scratch):  # type: ignore[no-untyped-def]
     """Mark the nodes of one ray in ``scratch`` (bool, all False before) -> node of scratch[0], entries in use."""
     enters, leaves = np.empty(count), np.empty(count)
     low, high = 1e30, -1e30
@@ -79,18 +90,33 @@ def mark(table, near, count, x, y, step, scratch):  # type: ignore[no-untyped-de
         return 0, 0
     first = max(int(np.floor(low / step - 0.5)), 0)
     last = min(int(np.ceil(high / step - 0.5)), first + len(scratch) - 1)
+    _, along, around = profile.shape
     for i in range(count):
-        if enters[i] <= leaves[i] and leaves[i] > 0:
-            begin = max(int(np.floor(max(enters[i], 0.0) / step - 0.5)), first)
-            until = min(int(np.ceil(leaves[i] / step - 0.5)), last)
-            for k in range(begin, until + 1):
+        if enters[i] > leaves[i] or leaves[i] <= 0:
+            continue
+        m = near[i]
+        c = table[m]
+        dx, dy, dz = c[0] * x + c[1] * y + c[2], c[4] * x + c[5] * y + c[6], c[8] * x + c[9] * y + c[10]
+        axis, axis_d = c[17] * c[3] + c[18] * c[7] + c[19] * c[11], c[17] * dx + c[18] * dy + c[19] * dz
+        side, side_d = c[20] * c[3] + c[21] * c[7] + c[22] * c[11], c[20] * dx + c[21] * dy + c[22] * dz
+        up, up_d = c[23] * c[3] + c[24] * c[7] + c[25] * c[11], c[23] * dx + c[24] * dy + c[25] * dz
+        begin = max(int(np.floor(max(enters[i], 0.0) / step - 0.5)), first)
+        until = min(int(np.ceil(leaves[i] / step - 0.5)), last)
+        for k in range(begin, until + 1):
+            t = (k + 0.5) * step
+            p, q = side + t * side_d, up + t * up_d
+            row = min(max(int(c[26] + axis + t * axis_d), 0), along - 1)
+            reach = profile[m, row, min(int(turn(p, q) * around), around - 1)]
+            if p * p + q * q < reach * reach:
+                scratch[max(k - 1 - first, 0)] = True
                 scratch[k - first] = True
+                scratch[min(k + 1, last) - first] = True
     return first, last - first + 1
 
 
 @kernel
-def count_nodes(table, width, height, step, room, counts):  # type: ignore[no-untyped-def]
-    """counts (H,W) int32: nodes of each pixel's ray. table, room: see ``place``."""
+def count_nodes(table, profile, width, height, step, room, counts):  # type: ignore[no-untyped-def]
+    """counts (H,W) int32: nodes of each pixel's ray. table, room: see ``place``.  profile: (M,ALONG,AROUND)."""
     near, scratch = np.empty(len(table), np.int64), np.zeros(room, np.bool_)
     corner, slack = 0.5 * TILE, 0.0
     for sign in (-1.0, 1.0):
@@ -106,7 +132,7 @@ def count_nodes(table, width, height, step, room, counts):  # type: ignore[no-un
                 continue
             for y in range(top, min(top + TILE, height)):
                 for x in range(left, min(left + TILE, width)):
-                    _, used = mark(table, near, found, x + 0.5, y + 0.5, step, scratch)
+                    _, used = mark(table, profile, near, found, x + 0.5, y + 0.5, step, scratch)
                     total = 0
                     for k in range(used):
                         total += scratch[k]
@@ -115,13 +141,13 @@ def count_nodes(table, width, height, step, room, counts):  # type: ignore[no-un
 
 
 @kernel
-def list_nodes(table, pixels, step, room, first, nodes):  # type: ignore[no-untyped-def]
+def list_nodes(table, profile, pixels, step, room, first, nodes):  # type: ignore[no-untyped-def]
     """nodes: (first[-1],) int32, ascending on a ray.  pixels: (R,2) centres.  first: (R+1,) each ray's first."""
     near, scratch = np.empty(len(table), np.int64), np.zeros(room, np.bool_)
     for r in range(len(pixels)):
         x, y = pixels[r, 0], pixels[r, 1]
         found = near_capsules(table, x, y, 0.0, near)
-        origin, used = mark(table, near, found, x, y, step, scratch)
+        origin, used = mark(table, profile, near, found, x, y, step, scratch)
         i = first[r]
         for k in range(used):
             if scratch[k]:
@@ -131,16 +157,19 @@ def list_nodes(table, pixels, step, room, first, nodes):  # type: ignore[no-unty
 
 
 def place(frames: NDArray[np.float64], capsules: Capsules, step: float) -> tuple[NDArray[np.float64], int]:
-    """Capsules seen by one camera: ``table`` (M,17) and ``room``, a bound for the nodes of any ray.
+    """Capsules seen by one camera: ``table`` (M,27) and ``room``, a bound for the nodes of any ray.
 
-    A row has the bone's frame (3,4) moved to the capsule's start, its end, its radius, and its farthest point's
-    distance from the camera.
+    A row has the bone's frame (3,4), the end, the radius, the farthest point's distance from the camera, the axis,
+    scaled to count the profile's cells the two sides, and the cell where the axis starts.
     """
-    frame = np.moveaxis(frames[:, :, capsules.joint], -1, 0).copy()
-    frame[:, :, 3] -= capsules.start
-    end = capsules.end - capsules.start
-    ends = np.linalg.norm(frame[:, :, 3], axis=1), np.linalg.norm(frame[:, :, 3] - end, axis=1)
-    near, far = np.minimum(*ends), np.maximum(*ends) + capsules.radius
-    depth = far.max() - (near - np.linalg.norm(end, axis=1) - capsules.radius).clip(0).min()
-    columns = frame.reshape(-1, 12), end, capsules.radius[:, None], far[:, None]
-    return np.concatenate(columns, axis=1), int(depth / step) + 4
+    frame = np.moveaxis(frames[:, :, capsules.joint], -1, 0)
+    length = np.linalg.norm(capsules.end, axis=1)
+    ends = np.linalg.norm(frame[:, :, 3], axis=1), np.linalg.norm(frame[:, :, 3] - capsules.end, axis=1)
+    far = np.maximum(*ends) + capsules.radius
+    depth = far.max() - (np.minimum(*ends) - length - capsules.radius).clip(0).min()
+    scale = ALONG / (length + 2 * RADIUS)
+    axis = capsules.end * (scale / np.maximum(length, 1e-9))[:, None]
+    columns = frame.reshape(-1, 12), capsules.end, capsules.radius[:, None], far[:, None], axis
+    return np.concatenate([*columns, capsules.side.reshape(-1, 6), (scale * RADIUS)[:, None]], axis=1), int(
+        depth / step
+    ) + 4

@@ -13,7 +13,8 @@ from posegen.types import Camera
 from posegen_anerf.fast import nodes
 from posegen_anerf.fast.capsules import Capsules
 from posegen_anerf.fast.march import Rays
-from posegen_anerf.rays import rays
+from posegen_anerf.rays import sight
+from posegen_anerf.skeleton import in_camera
 
 STRIP = 4096
 """Rays that are marched together, at most: enough to keep batches full, few enough to share between threads."""
@@ -28,12 +29,10 @@ def frames(skts: Tensor, camera: Camera) -> Tensor:
     exact = Camera(
         camera.rotation.double(), camera.translation.double(), camera.intrinsics.double(), camera.width, camera.height
     )
-    corners = exact.intrinsics.new_tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    origin, direction = rays(exact, corners)
-    columns = torch.stack([direction[:, 1] - direction[:, 0], direction[:, 2] - direction[:, 0], direction[:, 0]], -1)
-    turn, move = skts[:, :, :3, :3].double(), skts[:, :, :3, 3].double()
-    centre = torch.einsum("njab,nb->nja", turn, origin) + move
-    into = torch.cat([turn @ columns[:, None], centre[..., None]], dim=-1)  # (N,24,3,4)
+    bones = in_camera(skts.double(), exact)
+    corners = sight(exact, exact.intrinsics.new_tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+    columns = torch.stack([corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], corners[:, 0]], dim=-1)
+    into = torch.cat([bones[..., :3, :3] @ columns[:, None], bones[..., :3, 3:]], dim=-1)  # (N,24,3,4)
     return into.permute(0, 2, 3, 1).float()
 
 
@@ -44,13 +43,13 @@ def strips(
     exact = frame.astype(np.float64)
     table, room = nodes.place(exact, capsules, step)
     counts = np.zeros((height, width), np.int32)
-    nodes.count_nodes(table, width, height, step, room, counts)
+    nodes.count_nodes(table, capsules.profile, width, height, step, room, counts)
     index = np.flatnonzero(counts)
     for i in np.array_split(index, -(-len(index) // STRIP) or 1):
         pixels = np.stack([i % width, i // width], axis=1).astype(np.float32) + np.float32(0.5)
         first = np.concatenate([[0], np.cumsum(counts.reshape(-1)[i])])
         listed = np.empty(first[-1], np.int32)
-        nodes.list_nodes(table, pixels.astype(np.float64), step, room, first, listed)
+        nodes.list_nodes(table, capsules.profile, pixels.astype(np.float64), step, room, first, listed)
         direction = np.concatenate([pixels, np.ones((len(pixels), 1))], axis=1) @ exact[:, :3, 0].T
         length = (step * np.linalg.norm(direction, axis=1)).astype(np.float32)
         yield i, Rays(frame, pixels, first, listed, step, length)
