@@ -39,11 +39,13 @@ def load(
     recipe: Iterable[str] = (),
     options: Mapping[str, tuple[str, Any]] | None = None,
     assignments: Iterable[str] = (),
+    sections: Iterable[Layer] = (),
 ) -> Configuration:
     """Read and check the settings of a run.
 
     recipe: names of built-in recipes or TOML files.  options: command-line options as ``layers.from_options`` takes
-    them.  assignments: of ``--set``. Raises UsageError naming key, value, source and the nearest thing that exists.
+    them.  assignments: of ``--set``.  sections: layers between the recipes and these.
+    Raises UsageError naming key, value, source and the nearest thing that exists.
     """
     paths = [recipes.find(name) for name in recipe]
     labels = [f"recipe {path.stem}" if path.parent == recipes.FOLDER else str(path) for path in paths]
@@ -51,6 +53,7 @@ def load(
         {(c, "name"): layers.Given(Settings.model_fields[c].default.name, DEFAULT) for c in COMPONENTS}
     ]
     stack += [layers.from_file(path, label, COMPONENTS) for path, label in zip(paths, labels, strict=True)]
+    stack += sections
     stack.append(layers.from_options(options or {}, COMPONENTS))
     stack.append(layers.from_assignments(assignments, COMPONENTS))
     given = layers.merge(stack, COMPONENTS)

@@ -56,7 +56,7 @@ def from_file(path: Path, label: str, components: Iterable[str]) -> Layer:
         raise UsageError(f"{path} is not valid TOML: {error}", "posegen recipes show quick  is a valid file") from error
     lines = _lines(text)
     found = ((key, Given(value, Source(label, _line(lines, key)))) for key, value in flat(data))
-    return {_named(key, components): given for key, given in found}
+    return {named(key, components): given for key, given in found}
 
 
 def from_assignments(assignments: Iterable[str], components: Iterable[str]) -> Layer:
@@ -72,14 +72,14 @@ def from_assignments(assignments: Iterable[str], components: Iterable[str]) -> L
             raise UsageError(f"--set {assignment} is not an assignment", "like --set feedback.w2=0.2")
         value = _parse(text.strip())
         nested = flat(value, key) if isinstance(value, dict) else [(key, value)]
-        layer.update({_named(k, components): Given(v, Source("--set")) for k, v in nested})
+        layer.update({named(k, components): Given(v, Source("--set")) for k, v in nested})
     return layer
 
 
 def from_options(options: Mapping[str, tuple[str, Any]], components: Iterable[str]) -> Layer:
     """The values of named command-line options: ``{"--seed": ("seed", 3)}``; None is an option that was not given."""
     return {
-        _named(tuple(name.split(".")), components): Given(value, Source(option))
+        named(tuple(name.split(".")), components): Given(value, Source(option))
         for option, (name, value) in options.items()
         if value is not None
     }
@@ -130,7 +130,8 @@ def flat(table: Mapping[str, Any], prefix: Key = ()) -> Iterator[tuple[Key, Any]
             yield (*prefix, name), value
 
 
-def _named(key: Key, components: Iterable[str]) -> Key:
+def named(key: Key, components: Iterable[str]) -> Key:
+    """``("renderer",)`` -> ``("renderer", "name")``: a component's name alone is its choice."""
     return (*key, "name") if len(key) == 1 and key[0] in components else key
 
 

@@ -10,6 +10,7 @@ import typer
 
 from posegen import __version__
 from posegen.cli import (
+    ablate,
     assets,
     doctor,
     evaluate,
@@ -40,6 +41,7 @@ app.command(cls=Verb)(evaluate.evaluate)
 app.command(cls=Verb)(pretrain.pretrain)
 app.command(cls=Verb)(export_weights.export_weights)
 app.command(cls=Verb)(render.render)
+app.command(cls=Verb)(ablate.ablate)
 app.command(cls=Verb)(viewpoints.viewpoints)
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(recipes.app, name="recipes")

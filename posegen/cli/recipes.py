@@ -10,7 +10,7 @@ import typer
 from posegen.cli.verbs import Verb, Verbs
 
 app = typer.Typer(cls=Verbs, no_args_is_help=True, help="Recipes: commented files of settings.")
-Name = Annotated[str, typer.Argument(help="A built-in recipe.")]
+Name = Annotated[str, typer.Argument(help="A built-in recipe, or a built-in ablation.")]
 
 
 @app.command("list", cls=Verb)
@@ -25,9 +25,7 @@ def list_() -> None:
 @app.command(cls=Verb)
 def show(name: Name) -> None:
     """Print a recipe."""
-    from posegen import recipes
-
-    typer.echo(recipes.find(name).read_text(encoding="utf-8"), nl=False)
+    typer.echo(_find(name).read_text(encoding="utf-8"), nl=False)
 
 
 @app.command(cls=Verb)
@@ -39,7 +37,7 @@ def copy(
     from posegen import recipes
     from posegen.errors import UsageError
 
-    source = recipes.find(name)
+    source = _find(name)
     target = file or Path(f"{source.stem}.toml")
     try:
         with target.open("xb") as copy:  # never over a file that somebody has edited
@@ -48,4 +46,11 @@ def copy(
         raise UsageError(f"{target} exists", f"posegen recipes copy {name} ANOTHER.toml") from error
     except OSError as error:
         raise UsageError(f"{target} cannot be written: {error.strerror}", "choose another file") from error
-    typer.echo(f"{target}: use it with  posegen run --recipe {target}")
+    use = f"posegen ablate {target}" if source.parent == recipes.ABLATIONS else f"posegen run --recipe {target}"
+    typer.echo(f"{target}: use it with  {use}")
+
+
+def _find(name: str) -> Path:
+    from posegen import recipes
+
+    return recipes.find(name, recipes.FOLDER, recipes.ABLATIONS)

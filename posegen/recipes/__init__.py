@@ -7,27 +7,31 @@ from pathlib import Path
 from posegen.errors import UsageError, nearest
 
 FOLDER = Path(__file__).parent
+ABLATIONS = FOLDER / "ablations"
 
 
-def available() -> dict[str, Path]:
-    """Name -> file of every built-in recipe."""
-    return {path.stem: path for path in sorted(FOLDER.glob("*.toml"))}
+def available(folder: Path = FOLDER) -> dict[str, Path]:
+    """Name -> file of every built-in recipe of a run, or with ``ABLATIONS`` of an ablation."""
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def find(recipe: str) -> Path:
+def find(recipe: str, *folders: Path) -> Path:
     """The file of a built-in recipe, or the file itself if ``recipe`` is the path of one.
 
-    Raises UsageError for a name that is neither.
+    folders: where built-in ones are looked for; without, those of a run. Raises UsageError for a name that is neither.
     """
-    if path := available().get(recipe):
+    known = {name: path for folder in folders or (FOLDER,) for name, path in available(folder).items()}
+    if path := known.get(recipe):
         return path
     path = Path(recipe).expanduser()
     if path.is_file():
         return path
     if path.suffix == ".toml" or path.name != recipe:
-        raise UsageError(f"there is no recipe file {recipe}", f"built in: {', '.join(available())}")
-    hint = nearest(recipe, list(available()))
-    raise UsageError(f"there is no recipe '{recipe}'", f"{hint} built in: {', '.join(available())}; or a file".strip())
+        raise UsageError(f"there is no recipe file {recipe}", f"built in: {', '.join(known)}")
+    if recipe in available(ABLATIONS):
+        raise UsageError(f"'{recipe}' is an ablation, many runs", f"posegen ablate {recipe}")
+    hint = nearest(recipe, list(known))
+    raise UsageError(f"there is no recipe '{recipe}'", f"{hint} built in: {', '.join(known)}; or a file".strip())
 
 
 def summary(path: Path) -> str:

@@ -30,6 +30,7 @@ sys.exit("imported: " + ", ".join(heavy) if heavy else 0)
         ["plugins", "list"],
         ["plugins", "list", "--all", "--json"],
         ["recipes", "list"],
+        ["ablate", "--list"],
         ["assets", "list"],
     ],
     ids=" ".join,

@@ -1,0 +1,63 @@
+"""Means over seeds with Student's 95 % interval, and Student's distribution without scipy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The mean of n values; ``low`` and ``high`` are None where one value alone says nothing of its spread."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+    @property
+    def half(self) -> float | None:
+        return None if self.high is None else self.high - self.mean
+
+    @property
+    def excludes_zero(self) -> bool:
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """The mean with mean ± t s / sqrt(n). Raises ValueError without a value."""
+    mean, n = fmean(values), len(values)
+    if n == 1:
+        return Interval(mean, None, None, 1)
+    half = t_quantile(n - 1) * stdev(values) / math.sqrt(n)
+    return Interval(mean, mean - half, mean + half, n)
+
+
+def t_quantile(df: int, level: float = LEVEL) -> float:
+    """The t that a Student variable with ``df`` degrees of freedom stays within, on both sides, with probability
+    ``level``; by bisection."""
+    low, high = 0.0, 1.0
+    while within(high, df) < level:
+        high *= 2
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if within(middle, df) < level else (low, middle)
+    return (low + high) / 2
+
+
+def within(t: float, df: int) -> float:
+    """P(|T| < t) for df degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
+    angle = math.atan2(t, math.sqrt(df))
+    cos, term, total = math.cos(angle), 1.0, 0.0
+    if df % 2:
+        term = cos
+        for k in range(2, df, 2):
+            total, term = total + term, term * cos * cos * k / (k + 1)
+        return 2 / math.pi * (angle + math.sin(angle) * total)
+    for k in range(1, df, 2):
+        total, term = total + term, term * cos * cos * k / (k + 1)
+    return math.sin(angle) * total

@@ -1,0 +1,108 @@
+"""What the finished cells say together: means over seeds, changes, and differences between rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from posegen.ablate.cells import Cell, result
+from posegen.ablate.recipe import BEFORE, Ablation
+from posegen.ablate.statistics import LEVEL, interval
+from posegen.errors import PosegenError
+from posegen.evaluate import PROTOCOL
+
+Values = dict[int, float]
+"""Seed -> a figure, the mean over one split's images."""
+
+
+def tabulate(ablation: Ablation, cells: Sequence[Cell], errors: Mapping[str, PosegenError]) -> dict[str, Any]:
+    """The content of ``table.json``; errors: why cells failed, by their names.
+
+    rows: one for each column and row that has a finished cell, and one for the figures before where these are the same
+    for all rows of a column. Each has for every metric ``after`` (mean, low, high, n), its ``values`` by seed, the
+    relative ``change_percent`` against its own figures before, and the ``difference`` to the reference row, paired by
+    seed; the last two are None where there is nothing to compare with.
+    """
+    measured = {cell.name: found for cell in cells if (found := result(cell)) is not None}
+    rows: list[dict[str, Any]] = []
+    for column in ablation.columns:
+        of_column = [cell for cell in cells if cell.column == column and cell.name in measured]
+        by_row = {row: [c for c in of_column if c.row == row] for row in ablation.rows}
+        results = {row: {c.seed: measured[c.name] for c in of} for row, of in by_row.items() if of}
+        rows += _group(ablation, column, results)
+    return {
+        "recipe": ablation.name,
+        "title": ablation.title,
+        "reference": ablation.keys.reference,
+        "metrics": list(ablation.keys.metrics),
+        "interval": f"{LEVEL:.0%}, Student's t over seeds; differences are paired by seed",
+        "protocol": PROTOCOL,
+        "rows": rows,
+        "missing": {c.name: _why(errors.get(c.name)) for c in cells if c.name not in measured},
+    }
+
+
+def _group(ablation: Ablation, column: str, results: Mapping[str, dict[int, Any]]) -> list[dict[str, Any]]:
+    """The rows of one column."""
+    metrics, reference = ablation.keys.metrics, ablation.keys.reference
+    after = {row: {m: _values(of, m, "after") for m in metrics} for row, of in results.items()}
+    before = {row: {m: _values(of, m, "before") for m in metrics} for row, of in results.items()}
+    common = _common(before)
+    rows = []
+    if common is not None:
+        others = after.get(reference, {})
+        rows.append(
+            {
+                "column": column,
+                "row": BEFORE,
+                "seconds": None,
+                "metrics": {m: _figure(common[m], None, others.get(m)) for m in metrics},
+            }
+        )
+    for row, of in results.items():
+        others = before[row] if reference == BEFORE else after.get(reference, {})
+        seconds = [sum(found["seconds"].values()) for found in of.values()]
+        rows.append(
+            {
+                "column": column,
+                "row": row,
+                "seconds": sum(seconds) / len(seconds),
+                "metrics": {
+                    m: _figure(after[row][m], before[row][m], others.get(m) if row != reference else None)
+                    for m in metrics
+                },
+            }
+        )
+    return rows
+
+
+def _figure(values: Values, before: Values | None, other: Values | None) -> dict[str, Any]:
+    change = [100 * (values[s] - before[s]) / before[s] for s in values if before[s]] if before else []
+    differences = [values[s] - other[s] for s in values if s in other] if other else []
+    return {
+        "values": {str(seed): value for seed, value in values.items()},
+        "after": asdict(interval(list(values.values()))),
+        "change_percent": asdict(interval(change)) if change else None,
+        "difference": asdict(interval(differences)) if differences else None,
+    }
+
+
+def _values(results: Mapping[int, Any], metric: str, when: str) -> Values:
+    split, _, name = metric.partition(".")
+    return {seed: found["splits"][split][name][when]["mean"] for seed, found in results.items()}
+
+
+def _common(before: Mapping[str, Mapping[str, Values]]) -> dict[str, Values] | None:
+    """The figures before that all rows share; None where rows start from different networks, or there is no row."""
+    common: dict[str, Values] = {}
+    for figures in before.values():
+        for metric, values in figures.items():
+            known = common.setdefault(metric, {})
+            if any(known.setdefault(seed, value) != value for seed, value in values.items()):
+                return None
+    return common or None
+
+
+def _why(error: PosegenError | None) -> str:
+    return error.message if error else "not run"

@@ -1,0 +1,142 @@
+"""The table of an ablation: for the terminal, as Markdown, as CSV and as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from posegen.checkpoint import write_text
+from posegen.report.summary import TITLES
+
+BETTER_HIGHER = ("pck",)
+WIDTH = 160  # of table.txt
+
+
+def write(table: Mapping[str, Any], out: Path) -> None:
+    """table.json, table.csv, table.md and table.txt in a folder. Raises PosegenError when the disk is full."""
+    text = io.StringIO()
+    Console(file=text, width=WIDTH, color_system=None).print(rich(table))
+    write_text(out / "table.json", json.dumps(table, indent=1) + "\n")
+    write_text(out / "table.csv", comma_separated(table))
+    write_text(out / "table.md", markdown(table))
+    write_text(out / "table.txt", "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
+
+
+def rich(table: Mapping[str, Any]) -> Table:
+    """Three lines a row, for 80 columns: mean ± half its interval; the difference to the reference; its interval."""
+    reference, grouped = table["reference"], any(row["column"] for row in table["rows"])
+    note = f"mean ± half the 95 % interval over n seeds; below: difference to {reference}, its interval, paired by seed"
+    made = Table(
+        title=table["title"],
+        caption=note,
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for name in (*(("",) if grouped else ()), "row"):
+        made.add_column(name, no_wrap=True, overflow="fold")
+    made.add_column("n", justify="right")
+    for metric in table["metrics"]:
+        made.add_column(_title(metric), justify="right", no_wrap=True)
+    last = ""
+    for row in table["rows"]:
+        cells = [
+            f"{_mean(figure['after'])}\n{_coloured(metric, figure['difference'])}"
+            for metric, figure in row["metrics"].items()
+        ]
+        group = (escape(row["column"]) if row["column"] != last else "",) if grouped else ()
+        made.add_row(*group, escape(row["row"]), str(_seeds(row)), *cells)
+        last = row["column"]
+    return made
+
+
+def markdown(table: Mapping[str, Any]) -> str:
+    """For documents: a heading, the table with a column for every metric and every difference, what it means."""
+    reference, grouped = table["reference"], any(row["column"] for row in table["rows"])
+    head = [*([""] if grouped else []), "row", "seeds"]
+    for metric in table["metrics"]:
+        head += [_title(metric), "change", f"against {reference}"]
+    lines = [f"## {table['title']}", "", _line(head), _line(["---"] * len(head))]
+    for row in table["rows"]:
+        cells = [*([row["column"]] if grouped else []), row["row"], str(_seeds(row))]
+        for figure in row["metrics"].values():
+            bold = "**" if figure["difference"] and _side(figure["difference"]) else ""
+            difference = _difference(figure["difference"])
+            cells += [_mean(figure["after"]), _percent(figure["change_percent"]), f"{bold}{difference}{bold}"]
+        lines.append(_line(cells))
+    lines += ["", f"Means ± half of the interval ({table['interval']}). Bold: the interval excludes zero."]
+    lines += [f"Protocol: {table['protocol']}."]
+    lines += [f"- missing: {name}: {why}" for name, why in table["missing"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def comma_separated(table: Mapping[str, Any]) -> str:
+    """One line for each row and metric, for programs; nothing where there is no figure."""
+    parts = ("after", "change_percent", "difference")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    intervals = [f"{part}_{end}" for part in parts for end in ("mean", "low", "high")]
+    writer.writerow(["column", "row", "metric", "seeds", *intervals, "reference", "seconds"])
+    for row in table["rows"]:
+        for metric, figure in row["metrics"].items():
+            numbers = [(figure[part] or {}).get(end) for part in parts for end in ("mean", "low", "high")]
+            writer.writerow(
+                [row["column"], row["row"], metric, figure["after"]["n"], *numbers, table["reference"], row["seconds"]]
+            )
+    return text.getvalue()
+
+
+def _title(metric: str) -> str:
+    split, _, name = metric.partition(".")
+    return f"{split} {TITLES[name]}"
+
+
+def _seeds(row: Mapping[str, Any]) -> int:
+    return max(figure["after"]["n"] for figure in row["metrics"].values())
+
+
+def _mean(interval: Mapping[str, Any]) -> str:
+    half = "" if interval["high"] is None else f" ± {interval['high'] - interval['mean']:.1f}"
+    return f"{interval['mean']:.1f}{half}"
+
+
+def _percent(interval: Mapping[str, Any] | None) -> str:
+    if interval is None:
+        return "-"
+    half = "" if interval["high"] is None else f" ± {interval['high'] - interval['mean']:.1f}"
+    return f"{interval['mean']:+.1f}{half} %"
+
+
+def _difference(interval: Mapping[str, Any] | None) -> str:
+    if interval is None:
+        return "-"
+    ends = "" if interval["low"] is None else f" [{interval['low']:+.1f}, {interval['high']:+.1f}]"
+    return f"{interval['mean']:+.1f}{ends}"
+
+
+def _side(interval: Mapping[str, Any]) -> int:
+    """1 or -1 where the whole interval is above or below zero, 0 where it is not, or where there is none."""
+    if interval["low"] is None:
+        return 0
+    return (interval["low"] > 0) - (interval["high"] < 0)
+
+
+def _coloured(metric: str, interval: Mapping[str, Any] | None) -> str:
+    text = escape(_difference(interval).replace(" ", "\n", 1))
+    side = _side(interval) if interval else 0
+    good = 1 if metric.rpartition(".")[2] in BETTER_HIGHER else -1
+    return f"[{'dim' if not side else 'green' if side == good else 'red'}]{text}[/]"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
