@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from posegen import alarms, checkpoint
+from posegen import __version__, alarms, checkpoint
 from posegen.assemble import check_options, make, options_class
 from posegen.errors import AssetError, UsageError
 from posegen.geometry import square
@@ -121,14 +121,14 @@ def _halves(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _about(settings: Pretraining, error: float) -> dict[str, str]:
-    """What the file says of itself: safetensors metadata."""
-    return {
-        "made_by": "posegen pretrain",
+    """What the file says of itself, under one key: safetensors writes several in any order."""
+    about = {
+        "made_by": f"posegen pretrain {__version__}",
         "weights": "open-compact",
-        "estimator": settings.estimator.name,
-        "settings": json.dumps(settings.model_dump(mode="json")),
-        "validation_mpjpe_mm": f"{error:.2f}",
+        "validation_mpjpe_mm": round(error, 2),
+        "settings": settings.model_dump(mode="json"),
     }
+    return {"posegen": json.dumps(about)}
 
 
 def _save(state: Path, training: Training, error: float) -> None:
@@ -147,6 +147,8 @@ def _load(state: Path, training: Training) -> float:
     """-> the last epoch's error. Raises AssetError for a state that is damaged or of another network."""
     repair = f"delete {state}: training starts anew"
     tensors = checkpoint.load_tensors(state, repair)
+    if checkpoint.metadata(state).get("settings") != training.settings.model_dump_json():
+        raise UsageError(f"{state} was trained with other settings", "give the same --set, or delete it")
     if missing := [key for key in ("epochs", "error") if key not in tensors]:
         raise AssetError(f"{state} lacks '{missing[0]}': it is no state of a pretraining", repair)
     checkpoint.load_module(training.module, checkpoint.without_prefix("module", tensors), state, repair)

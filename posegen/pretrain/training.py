@@ -58,7 +58,6 @@ class Training:
         self.adam = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": free, "weight_decay": 0.0}],
             lr=settings.lr,
-            fused=True,
         )
         self.steps = max(1, len(bank) // settings.batch)  # in an epoch: batch norm wants whole batches
 

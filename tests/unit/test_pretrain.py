@@ -1,0 +1,194 @@
+"""Pretraining: the bank, its truth in a mirror, and training that learns, stops and goes on."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+from posegen_mesh.renderer import MeshRenderer
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from posegen.body import JOINT_SETS
+from posegen.errors import AssetError, UsageError
+from posegen.geometry import frame, orbit
+from posegen.pretrain import bank as banks
+from posegen.pretrain import stage
+from posegen.pretrain.settings import load
+from posegen.pretrain.truth import mirrored, truth_of
+from posegen.settings import Selection
+from posegen.track import Phase, Track
+
+PLAIN = {
+    f"appearance.{name}": 0
+    for name in ("backgrounds", "brightness", "contrast", "colour", "hue", "shade", "haze", "noise", "blur")
+}
+SMALL = {
+    "estimator.precision": "float32",
+    "bank.pictures": 12,
+    "bank.validation": 4,
+    "bank.size": 64,
+    "bank.subjects": ["s1", "s2"],
+    "epochs": 2,
+    "batch": 4,
+    **PLAIN,
+}
+CPU = torch.device("cpu")
+
+
+def settings(**changes):
+    values = SMALL | {key.replace("__", "."): value for key, value in changes.items()}
+    return load({}, [f"{key}={json.dumps(value)}" for key, value in values.items()])
+
+
+def mesh(subject):
+    return MeshRenderer(MeshRenderer.Options(subject=subject))
+
+
+def opened(folder, chosen):
+    motion = stage.make("motion", chosen.motion, CPU)
+    photos = stage.make("photos", chosen.photos, CPU)
+    return banks.open_bank(folder, chosen, motion, photos, mesh, Track(None))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A folder, its two banks, and the truth of the first."""
+    folder, chosen = tmp_path_factory.mktemp("pretrain") / "bank", settings()
+    train, validation = opened(folder, chosen)
+    truth = truth_of(train, [mesh(s).body for s in chosen.bank.subjects], "smpl24", 64, 4.0)
+    return folder, train, validation, truth
+
+
+@contextmanager
+def ctrl_c(iteration):
+    advance = Phase.advance
+
+    def advance_and_stop(self, losses=None, by=1):
+        advance(self, losses, by)
+        if self.name == "pretrain" and self.iteration >= iteration:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Phase, "advance", advance_and_stop)
+        yield
+
+
+def test_the_truth_is_where_the_person_is_drawn(drawn):
+    _, train, _, truth = drawn
+    assert len(train) == 12 and train.pictures(torch.tensor([3, 0])).shape == (2, 3, 64, 64)
+    low, high = truth.points.amin(1), truth.points.amax(1)
+    assert (low > truth.box[:, :2] - 1).all() and (high < truth.box[:, 2:] + 1).all()
+    camera = frame(orbit(train.view, size=64), mesh("s1").body.joints(train.theta))
+    torch.testing.assert_close(camera.project(mesh("s1").body.joints(train.theta)), truth.points, atol=1e-3, rtol=0)
+
+
+def test_people_are_upright_and_seen_from_chest_height(drawn):
+    _, _, _, truth = drawn
+    down = truth.root[:, 1, 1]  # of the body's up, in the camera's downward axis
+    assert (down < -0.7).all()
+
+
+def test_a_mirrored_picture_is_drawn_by_the_mirrored_truth(drawn):
+    _, train, _, truth = drawn
+    other = mirrored(truth, JOINT_SETS["smpl24"], 64)
+    back = mirrored(other, JOINT_SETS["smpl24"], 64)
+    for field in fields(truth):
+        torch.testing.assert_close(getattr(back, field.name), getattr(truth, field.name))
+    # the mirrored rotations pose a body whose joints are the mirrored joints, but for how symmetric its skeleton is
+    body = mesh("s1").body
+    posed = body.joints(other.theta) @ other.root.transpose(1, 2)
+    assert (posed - other.joints).norm(dim=-1).max() < 0.01
+    assert (posed - truth.joints).norm(dim=-1).mean() > 0.1
+    # and the mirrored box holds the flipped person
+    white = train.pictures(torch.arange(12)).flip(-1)
+    person = (white.float() - white[:, :, :1, :1]).abs().amax(1) > 8
+    for shown, (x0, y0, x1, y1) in zip(person, other.box.int().tolist(), strict=True):
+        assert shown[y0:y1, x0:x1].any() and not shown[:, : x0 - 1].any() and not shown[:, x1 + 1 :].any()
+
+
+def test_an_interrupted_bank_goes_on_with_the_same_pictures(drawn, tmp_path):
+    _, train, _, _ = drawn
+    opened(tmp_path / "bank", settings())
+    (tmp_path / "bank" / "train-000.safetensors").unlink()
+    again, _ = opened(tmp_path / "bank", settings())
+    assert torch.equal(again.pictures(torch.arange(12)), train.pictures(torch.arange(12)))
+    np.save(tmp_path / "bank" / "train-000.npy", np.zeros((3, 3, 64, 64), np.uint8))
+    with pytest.raises(AssetError, match="pictures without labels"):
+        opened(tmp_path / "bank", settings())
+
+
+def test_a_bank_of_other_settings_is_not_taken(drawn, tmp_path):
+    folder, *_ = drawn
+    with pytest.raises(UsageError, match="a bank of other settings"):
+        opened(folder, settings(bank__roll=3))
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="not empty, and not a bank"):
+        opened(tmp_path, settings())
+
+
+def test_training_learns_what_it_sees(drawn, tmp_path):
+    folder, *_ = drawn
+    out = tmp_path / "spin.safetensors"
+    stage.pretrain(settings(epochs=12, shift=0, zoom=0), out, bank=folder)
+    rows = [json.loads(line) for line in (tmp_path / "spin.safetensors.metrics.jsonl").read_text().splitlines()]
+    joints = [row["joints"] for row in rows if row["phase"] == "pretrain"]
+    assert sum(joints[-3:]) < 0.75 * sum(joints[:3])
+    assert not (tmp_path / "spin.safetensors.state").exists()
+    with safe_open(out, "pt") as file:
+        about = json.loads(file.metadata()["posegen"])
+    assert about["weights"] == "open-compact" and about["settings"]["epochs"] == 12
+    kinds = {value.dtype for value in load_file(out).values() if value.dim() > 1}
+    assert kinds == {torch.float16}
+    made = stage.make("estimator", Selection(name="spin", options={"checkpoint": str(out)}), CPU)
+    assert made.weights == "open-compact"
+
+
+def test_a_resumed_training_equals_an_undisturbed_one(drawn, tmp_path):
+    folder, *_ = drawn
+    whole, halted = tmp_path / "whole.safetensors", tmp_path / "halted.safetensors"
+    stage.pretrain(settings(), whole, bank=folder)
+    with ctrl_c(iteration=4):  # one step into the second epoch
+        stage.pretrain(settings(), halted, bank=folder)
+    with pytest.raises(UsageError, match="interrupted pretraining"):
+        stage.pretrain(settings(), halted, bank=folder)
+    with pytest.raises(UsageError, match="other settings"):
+        stage.pretrain(settings(lr=0.1), halted, bank=folder, resume=True)
+    stage.pretrain(settings(), halted, bank=folder, resume=True)
+    assert whole.read_bytes() == halted.read_bytes()
+    with pytest.raises(UsageError, match="there already"):
+        stage.pretrain(settings(), halted, bank=folder)
+
+
+def test_a_start_from_another_estimators_backbone(drawn, tmp_path):
+    folder, *_ = drawn
+    spin, cliff = tmp_path / "spin.safetensors", tmp_path / "cliff.safetensors"
+    stage.pretrain(settings(epochs=1), spin, bank=folder)
+    chosen = settings(estimator="cliff", start=str(spin), lr=1e-9, epochs=1)
+    stage.pretrain(chosen, cliff, bank=folder)
+    given, taken = load_file(spin), load_file(cliff)
+    for name in ("conv1.weight", "layer4.1.conv2.weight"):
+        assert torch.equal(given[name], taken[f"encoder.{name}"])
+    assert torch.equal(given["fc2.weight"], taken["fc2.weight"])
+    strange = tmp_path / "strange.safetensors"
+    stage.checkpoint.save_tensors(strange, {"a.b": torch.zeros(2)})
+    with pytest.raises(UsageError, match="shares no layer"):
+        stage.pretrain(settings(start=str(strange)), tmp_path / "x.safetensors", bank=folder)
+
+
+def test_an_estimator_that_has_no_random_weights_says_so(tmp_path):
+    with pytest.raises(UsageError, match="'blazepose' cannot start from random weights"):
+        chosen = load({"--estimator": ("estimator", "blazepose")}, [])
+        stage.pretrain(chosen, tmp_path / "x.safetensors", bank=tmp_path / "bank")
