@@ -55,9 +55,9 @@ def fit(request: Request, console: Console) -> Mapping[str, float]:
         raise UsageError(f"--out {request.out} is not a .safetensors file", f"--out {request.out}.safetensors")
     options, plan, seed = _options(renderer, request)
     with _live(console) as live:
-        views = _views(request, plan, seed, _bar(live, "images"))
+        views = _views(renderer, request, plan, seed, _bar(live, "images"))
         if request.write_views is not None:
-            write_views(request.write_views, views)
+            _write(renderer, request.write_views, views)
         bar = _bar(live, f"fit {request.renderer}")
         figures: Mapping[str, float] = renderer.fit(
             views, options, request.out, resume=request.resume, progress=lambda d, t, f: bar(d, t, f)
@@ -100,12 +100,30 @@ def _options(renderer: Any, request: Request) -> tuple[Options, Plan, int]:
     return options, Plan(**plan), int(getattr(options, "seed", 0))
 
 
-def _views(request: Request, plan: Plan, seed: int, progress: Callable[[int, int], None]) -> Views:
+def _views(renderer: Any, request: Request, plan: Plan, seed: int, progress: Callable[[int, int], None]) -> Views:
+    if request.data is not None and request.data.is_file():
+        own: Views = _own(renderer, "read_views", request.data)(request.data)
+        return own
     if request.data is not None:
         return read_views(request.data, make("body", Selection(name="open"), CPU))
     artist = make("renderer", Selection(name="mesh", options={"subject": request.subject}), CPU)
     motion = make("motion", Selection(name="starter"), CPU)
     return render_views(artist, motion, plan, seeding.stream(seed, "views"), artist.body.betas, progress)
+
+
+def _write(renderer: Any, path: Path, views: Views) -> None:
+    """A folder, or the file that the renderer's own training used."""
+    if path.suffix:
+        _own(renderer, "write_views", path)(path, views)
+    else:
+        write_views(path, views)
+
+
+def _own(renderer: Any, name: str, path: Path) -> Callable[..., Any]:
+    method: Callable[..., Any] | None = getattr(renderer, name, None)
+    if method is None:
+        raise UsageError(f"{path} is a file, which this renderer has no layout for", "give a folder; see docs/fit.md")
+    return method
 
 
 def _live(console: Console) -> Progress:

@@ -43,7 +43,10 @@ class Renderer(Protocol):
 
 @runtime_checkable
 class Fittable(Protocol):
-    """What the class of a renderer may also have: a person learned from images (``posegen fit``)."""
+    """What the class of a renderer may also have: a person learned from images (``posegen fit``).
+
+    With ``read_views(path) -> Views`` and ``write_views(path, views)`` it takes and gives training files of its own.
+    """
 
     FitOptions: type[Options]
 

@@ -17,11 +17,13 @@ def fit(
         str | None, typer.Option("--subject", metavar="NAME", help="Draw the images of a starter subject, s0 .. s7.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", metavar="FOLDER", help="Images, masks, cameras and poses; see docs/fit.md.")
+        Path | None,
+        typer.Option("--data", metavar="FOLDER", help="Images, masks, cameras and poses (docs/fit.md), or an .h5."),
     ] = None,
     assignments: options.Set = None,
     write_views: Annotated[
-        Path | None, typer.Option("--write-views", metavar="FOLDER", help="Also write what is fitted to, as --data.")
+        Path | None,
+        typer.Option("--write-views", metavar="FOLDER", help="Also write what is fitted to, as --data takes it."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted fit of --out.")] = False,
 ) -> None:

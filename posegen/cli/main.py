@@ -16,6 +16,7 @@ from posegen.cli import (
     evaluate,
     export_weights,
     finetune,
+    fit,
     generate,
     plugins,
     pretrain,
@@ -41,6 +42,7 @@ app.command(cls=Verb)(evaluate.evaluate)
 app.command(cls=Verb)(pretrain.pretrain)
 app.command(cls=Verb)(export_weights.export_weights)
 app.command(cls=Verb)(render.render)
+app.command(cls=Verb)(fit.fit)
 app.command(cls=Verb)(ablate.ablate)
 app.command(cls=Verb)(viewpoints.viewpoints)
 app.add_typer(plugins.app, name="plugins")

@@ -104,6 +104,20 @@ class AnerfRenderer:
 
         return fit(views, options, out, resume=resume, progress=progress).figures
 
+    @staticmethod
+    def read_views(path: Path) -> Views:
+        """An official training file; see ``posegen_anerf.h5``."""
+        from posegen_anerf import h5
+
+        return h5.read_views(path)
+
+    @staticmethod
+    def write_views(path: Path, views: Views) -> None:
+        """An official training file; see ``posegen_anerf.h5``."""
+        from posegen_anerf import h5
+
+        h5.write_views(path, views)
+
 
 def _settings(options: AnerfRenderer.Options) -> Settings:
     return Settings(

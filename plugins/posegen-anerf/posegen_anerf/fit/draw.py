@@ -95,13 +95,13 @@ def _shade(
     seen = network.encode(field, points, rays.directions, rays.skts, counts, rays.each, march.bf16)
     if march.threshold and torch.is_grad_enabled():
         with torch.no_grad():
-            raw = network.density(field, network.trunk(field, seen.points))
+            raw = network.density(field, seen, network.trunk(field, seen.points))
             keep = _weights(samples, raw, march.step, count) > march.threshold
         samples, seen = samples.chosen(keep), seen.chosen(keep)
     h = network.trunk(field, seen.points)
-    raw = network.density(field, h)
+    raw = network.density(field, seen, h)
     frames = None if rays.frames is None else rays.frames.repeat_interleave(rays.each)
-    rgb = network.colours(field, h, seen, samples.ray, frames)
+    rgb = network.colours(field, seen, h, samples.ray, frames)
     if march.noise and rng is not None:
         raw = raw + march.noise * torch.randn(raw.shape, generator=rng).to(raw)
     weights = _weights(samples, raw, march.step, count)

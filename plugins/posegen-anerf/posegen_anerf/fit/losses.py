@@ -58,7 +58,7 @@ def _densities(field: Field, points: Tensor, skts: Tensor, bf16: bool) -> Tensor
     forward = skts.new_tensor([0.0, 0.0, 1.0]).expand(images, 3)
     seen = network.encode(field, points.flatten(0, 1), forward, skts, [each] * images, 1, bf16)
     with torch.autocast(points.device.type, torch.bfloat16, enabled=bf16):
-        return network.density(field, network.trunk(field, seen.points))
+        return network.density(field, seen, network.trunk(field, seen.points))
 
 
 def pose_distance(turns: Tensor, given: Tensor, tolerance: float) -> Tensor:

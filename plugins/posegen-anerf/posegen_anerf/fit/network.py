@@ -15,17 +15,29 @@ GAIN = 40.0
 small. It is multiplied into the weights when the field is saved."""
 
 
+BLOCK = 1024
+"""Samples come in multiples of this, filled up with zeros: each new number of rows would have its own matrix products
+prepared, which takes longer than computing them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """M samples as the networks see them. points: (M,point_size).  weight: (M,24) of each joint.  view: (R,view_size)
-    of each ray, before the weights."""
+    """M samples as the networks see them, and zeros up to a multiple of ``BLOCK``.
 
+    count: M.  points: (B,point_size).  weight: (B,24) of each joint.  view: (R,blocks,72) of each ray, before the
+    weights.
+    """
+
+    count: int
     points: Tensor
     weight: Tensor
     view: Tensor
 
     def chosen(self, keep: Tensor) -> Encoded:
-        return Encoded(self.points[keep], self.weight[keep], self.view)
+        """The samples where ``keep`` (M,) holds."""
+        index = keep.nonzero()[:, 0]
+        filled = F.pad(index, (0, -len(index) % BLOCK))
+        return Encoded(len(index), self.points[filled], self.weight[filled], self.view)
 
 
 def encode(
@@ -61,7 +73,9 @@ def _encode(
     seen = (directions.view(images, rays, 3) @ turn.transpose(1, 2)).view(-1, 24, 3)
     if bf16:
         blocks = [block.bfloat16() for block in blocks]
-    return Encoded(torch.cat(blocks, 1), weight, _waves(F.normalize(seen, dim=-1).flatten(1), field))
+    view = _waves(F.normalize(seen, dim=-1).flatten(1), field)
+    fill = (0, 0, 0, -len(points) % BLOCK)
+    return Encoded(len(points), F.pad(torch.cat(blocks, 1), fill), F.pad(weight, fill), view)
 
 
 def _waves(view: Tensor, field: Field) -> Tensor:
@@ -82,18 +96,20 @@ def trunk(field: Field, points: Tensor) -> Tensor:
     return h
 
 
-def density(field: Field, h: Tensor) -> Tensor:
-    """Hidden units -> raw densities (M,)."""
-    return GAIN * field.alpha_linear(h)[:, 0].float()
+def density(field: Field, seen: Encoded, h: Tensor) -> Tensor:
+    """Hidden units (B,width) -> raw densities (M,)."""
+    raw: Tensor = GAIN * field.alpha_linear(h)[: seen.count, 0].float()
+    return raw
 
 
-def colours(field: Field, h: Tensor, seen: Encoded, ray: Tensor, frames: Tensor | None) -> Tensor:
-    """Hidden units (M,width) of samples on rays ``ray`` (M,) -> raw colours (M,3). frames: (R,) of each ray."""
+def colours(field: Field, seen: Encoded, h: Tensor, ray: Tensor, frames: Tensor | None) -> Tensor:
+    """Hidden units (B,width) of samples on rays ``ray`` (M,) -> raw colours (M,3). frames: (R,) of each ray."""
+    ray = F.pad(ray, (0, len(h) - len(ray)))
     weight = seen.weight.to(h.dtype).repeat_interleave(3, dim=1)
     late = [field.feature_linear(h), (seen.view.to(h.dtype)[ray] * weight[:, None]).flatten(1)]
     if field.framecodes is not None:
         late.append(field.framecodes(frames, len(seen.view)).to(h.dtype)[ray])
-    raw: Tensor = field.rgb_linear(F.relu(field.views_linears[0](torch.cat(late, dim=-1)))).float()
+    raw: Tensor = field.rgb_linear(F.relu(field.views_linears[0](torch.cat(late, dim=-1))))[: seen.count].float()
     return raw
 
 
