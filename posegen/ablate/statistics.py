@@ -19,14 +19,6 @@ class Interval:
     high: float | None
     n: int
 
-    @property
-    def half(self) -> float | None:
-        return None if self.high is None else self.high - self.mean
-
-    @property
-    def excludes_zero(self) -> bool:
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
-
 
 def interval(values: Sequence[float]) -> Interval:
     """The mean with mean ± t s / sqrt(n). Raises ValueError without a value."""

@@ -102,19 +102,21 @@ def _title(metric: str) -> str:
 
 
 def _seeds(row: Mapping[str, Any]) -> int:
-    return max(figure["after"]["n"] for figure in row["metrics"].values())
+    return max(int(figure["after"]["n"]) for figure in row["metrics"].values())
 
 
 def _mean(interval: Mapping[str, Any]) -> str:
-    half = "" if interval["high"] is None else f" ± {interval['high'] - interval['mean']:.1f}"
-    return f"{interval['mean']:.1f}{half}"
+    return f"{interval['mean']:.1f}{_half(interval)}"
 
 
 def _percent(interval: Mapping[str, Any] | None) -> str:
     if interval is None:
         return "-"
-    half = "" if interval["high"] is None else f" ± {interval['high'] - interval['mean']:.1f}"
-    return f"{interval['mean']:+.1f}{half} %"
+    return f"{interval['mean']:+.1f}{_half(interval)} %"
+
+
+def _half(interval: Mapping[str, Any]) -> str:
+    return "" if interval["high"] is None else f" ± {interval['high'] - interval['mean']:.1f}"
 
 
 def _difference(interval: Mapping[str, Any] | None) -> str:
@@ -128,7 +130,7 @@ def _side(interval: Mapping[str, Any]) -> int:
     """1 or -1 where the whole interval is above or below zero, 0 where it is not, or where there is none."""
     if interval["low"] is None:
         return 0
-    return (interval["low"] > 0) - (interval["high"] < 0)
+    return int(interval["low"] > 0) - int(interval["high"] < 0)
 
 
 def _coloured(metric: str, interval: Mapping[str, Any] | None) -> str:

@@ -30,7 +30,6 @@ sys.exit("imported: " + ", ".join(heavy) if heavy else 0)
         ["plugins", "list"],
         ["plugins", "list", "--all", "--json"],
         ["recipes", "list"],
-        ["ablate", "--list"],
         ["assets", "list"],
     ],
     ids=" ".join,

@@ -13,6 +13,8 @@ import typer.main
 from documents import DOCUMENTS, FENCE, ROOT, blocks, text
 
 from posegen import assemble, config
+from posegen.ablate.cells import cells
+from posegen.ablate.recipe import read
 from posegen.body import JOINT_SETS
 from posegen.cli.main import app
 from posegen.datasets import open as benchmark
@@ -49,13 +51,18 @@ def test_examples_can_be_read(document):
 @pytest.mark.parametrize(("document", "line"), COMMANDS)
 def test_commands_exist(document, line):
     words = shlex.split(line)[1:]
+    ablates = words[0] == "ablate"
     verb = typer.main.get_command(app)
     while words and words[0] in getattr(verb, "commands", {}):
         verb = verb.commands[words.pop(0)]
     assert not hasattr(verb, "commands"), f"{line}: no such verb"
     options = {name for parameter in verb.params for name in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= options
-    given = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
+    given, grid = ([words[i + 1] for i, word in enumerate(words) if word == name] for name in ("--set", "--grid"))
+    if ablates:
+        if not words[0].startswith("-"):
+            assert cells(read(words[0], given, grid), (0,), ROOT)
+        return
     chosen = {f"--{kind}": (kind, words[words.index(f"--{kind}") + 1]) for kind in KINDS if f"--{kind}" in words}
     if not {name.strip("$") for _, name in chosen.values()} & {*EXAMPLES, *KINDS}:
         assemble.complete(config.load((), chosen, given).settings)
