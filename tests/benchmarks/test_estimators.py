@@ -1,0 +1,65 @@
+"""The published networks: forward and backward in bfloat16, channels last, beside float32, channels first.
+
+One thread (``pytest tests/benchmarks --benchmark-only``). Weights are random: accuracy is measured where they are not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from posegen_cliff.network import VARIANTS, CliffNet
+from posegen_spin.network import OFFICIAL, SpinNet
+from torch import Tensor, nn
+
+from posegen.nn.precision import autocast, lowers
+
+CPU = torch.device("cpu")
+BATCH, ROUNDS = 4, 2
+NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int]]] = {
+    "spin": (lambda: SpinNet(OFFICIAL), (OFFICIAL.size, OFFICIAL.size)),
+    "cliff hr48": (lambda: CliffNet("hr48"), VARIANTS["hr48"].size),
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def passes(network: nn.Module, image: Tensor, lower: bool) -> None:
+    with autocast("bfloat16" if lower else "float32", CPU):
+        features = network.pooled(image)  # type: ignore[operator]  # both networks have it
+    features.square().sum().backward()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_bfloat16_channels_last(benchmark, name: str) -> None:
+    if not lowers("auto", CPU):
+        pytest.skip("this CPU has no bfloat16")
+    make, size = NETWORKS[name]
+    network = make().eval()
+    image = torch.rand(BATCH, 3, *size)
+    plain = []
+    for _ in range(ROUNDS):
+        start = time.process_time()  # of this process alone: others may keep the cores busy
+        passes(network, image, lower=False)
+        plain.append(time.process_time() - start)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    image = image.contiguous(memory_format=torch.channels_last)
+    fast = []
+
+    def step() -> None:
+        start = time.process_time()
+        passes(network, image, lower=True)
+        fast.append(time.process_time() - start)
+
+    benchmark.pedantic(step, rounds=ROUNDS, warmup_rounds=1)
+    ratio = min(plain) / min(fast)
+    benchmark.extra_info["times_faster"] = round(ratio, 2)
+    assert ratio >= 2
