@@ -34,11 +34,12 @@ def swing(a: Tensor, b: Tensor) -> Tensor:
 
     Of opposite vectors, which have many, it is half a turn about a fixed axis, and passes no gradient.
     """
-    cosine = (a * b).sum(-1)[..., None, None]
+    # 1 + cos of unit vectors, exact where they are nearly opposite
+    both = (a + b).square().sum(-1)[..., None, None] / 2
     cross = cross_matrix(torch.linalg.cross(a, b))
     eye = torch.eye(3, dtype=a.dtype, device=a.device)
-    opposite = cosine < OPPOSITE - 1
-    near = eye + cross + cross @ cross / torch.where(opposite, torch.ones_like(cosine), 1 + cosine)
+    opposite = both < OPPOSITE
+    near = eye + cross + cross @ cross / torch.where(opposite, torch.ones_like(both), both)
     smallest = torch.nn.functional.one_hot(a.detach().abs().argmin(-1), 3).to(a.dtype)
     across = torch.nn.functional.normalize(torch.linalg.cross(a.detach(), smallest), dim=-1)
     return torch.where(opposite, 2 * across[..., :, None] * across[..., None, :] - eye, near)
