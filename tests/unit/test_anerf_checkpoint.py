@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from anerf_people import SMALL, balls
 from posegen_anerf import rest_pose
 from posegen_anerf.checkpoint import convert, read
 from posegen_anerf.config import FieldConfig
@@ -325,6 +326,27 @@ def test_a_conversion_follows_its_files(tmp_path):
     os.utime(path, ns=(1, 1))
     assert len({first, second, third, convert(path)}) == 4
     assert NerfSubject.load(second).config.samples == 48
+
+
+def test_margins_are_found_once_and_kept_with_the_conversion(tmp_path, monkeypatch):
+    """A file of the user's is not written to."""
+    made = balls(SMALL)
+    state = {k: v for k, v in made.state_dict().items() if k not in ("tau", "cutoff_dist")}
+    embed = {"cutoff_dist": made.cutoff_dist, "tau": made.tau}
+    networks = {"network_fn_state_dict": state, "network_fine_state_dict": state}
+    path = saved(tmp_path, official(**networks, embed_state_dict=embed, embeddirs_state_dict=embed))
+    assert open_subject(str(path)).margins is None
+    found = open_subject(str(path), calibrated=True).margins
+    assert found.numel() > 24 and 0.05 < float(found.max()) < 1
+    mine = NerfSubject.load(convert(path))
+    assert mine.margins.equal(found)
+    mine.margins = None
+    mine.save(tmp_path / "mine.safetensors")
+    before = (tmp_path / "mine.safetensors").read_bytes()
+    assert open_subject(str(tmp_path / "mine.safetensors"), calibrated=True).margins.equal(found)
+    assert (tmp_path / "mine.safetensors").read_bytes() == before
+    monkeypatch.setattr("posegen_anerf.fast.calibrate.calibrate", lambda subject: pytest.fail("looked for again"))
+    assert open_subject(str(path), calibrated=True).margins.equal(found)
 
 
 def test_where_subjects_are_found(tmp_path):

@@ -59,7 +59,7 @@ class AnerfRenderer:
         """Raises UsageError for an unknown subject or frame, AssetError for a file that cannot be used."""
         self._options = options
         self._device = torch.device(device)
-        self.subject = open_subject(options.subject, options.rest_pose).to(self._device)
+        self.subject = open_subject(options.subject, options.rest_pose, options.march == "fast").to(self._device)
         _check_frame(options, self.subject.config.framecodes)
         self.body = body_of(self.subject, options.subject, self._device)
         self._rest = self.body.rest_joints

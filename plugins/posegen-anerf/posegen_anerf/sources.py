@@ -6,7 +6,7 @@ from pathlib import Path
 
 from posegen_starter import files
 
-from posegen.assets import find
+from posegen.assets import cache_dir, find
 from posegen.errors import AssetError, UsageError, nearest
 from posegen_anerf.checkpoint import convert
 from posegen_anerf.subject import NerfSubject
@@ -15,13 +15,22 @@ SHIPPED = ("s0",)
 REGISTERED = "anerf-checkpoint"
 
 
-def open_subject(name: str, rest_pose: Path | None = None) -> NerfSubject:
+def open_subject(name: str, rest_pose: Path | None = None, calibrated: bool = False) -> NerfSubject:
     """``s0``, the asset ``anerf-checkpoint``, or the path of a .safetensors or an official .tar -> the subject.
 
-    rest_pose: see ``checkpoint.convert``. Raises UsageError for another name, AssetError for what cannot be used.
+    rest_pose: see ``checkpoint.convert``.  calibrated: with margins; where the file has none they are found, which
+    takes up to a minute, and kept with the converted checkpoint.
+    Raises UsageError for another name, AssetError for what cannot be used.
     """
     path = subject_file(name, rest_pose)
-    return NerfSubject.load(path)
+    subject = NerfSubject.load(path)
+    if calibrated and subject.margins is None:
+        from posegen_anerf.fast.calibrate import calibrate
+
+        subject.margins = calibrate(subject)
+        if path.is_relative_to(cache_dir()):  # a file of the user's is left as it is
+            subject.save(path)
+    return subject
 
 
 def subject_file(name: str, rest_pose: Path | None = None) -> Path:
