@@ -1,0 +1,255 @@
+"""march="fast" as a whole: pictures, gradients, what is culled, threads, chosen rays, pictures that must not surprise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from anerf_people import SMALL, person
+from posegen_anerf.fast.calibrate import calibrate
+from posegen_anerf.fast.draw import FastMarch, Settings
+from posegen_anerf.reference import draw
+from posegen_anerf.renderer import AnerfRenderer
+from posegen_anerf.skeleton import bones_to_world
+from torch.nn import functional as F
+
+from posegen.errors import AssetError
+from posegen.geometry import orbit
+from posegen.types import Camera
+
+CPU = torch.device("cpu")
+FINE = SMALL.model_copy(update={"samples": 400, "importance": 4, "single": True})
+
+
+@pytest.fixture(scope="module")
+def subject():
+    return person()
+
+
+@pytest.fixture(scope="module")
+def calibrated(subject):
+    return replace(subject, margins=calibrate(subject, views=48))
+
+
+def some_pose(n=1, seed=0):
+    return 0.3 * torch.randn(n, 23, 3, generator=torch.Generator().manual_seed(seed))
+
+
+def some_view(n=1, seed=1):
+    return torch.randn(n, 3, generator=torch.Generator().manual_seed(seed))
+
+
+def cotangent(n, size, seed=2):
+    coarse = torch.randn(n, 4, 6, 6, generator=torch.Generator().manual_seed(seed))
+    return F.interpolate(coarse, size=size, mode="bicubic")
+
+
+def picture(fast, pose, camera, subject):
+    render = fast(bones_to_world(pose, subject.rest_joints), camera)
+    return torch.cat([render.image, render.alpha], dim=1)
+
+
+def gradients(fast, subject, pose, camera, flow):
+    """dL/d(pose, camera rotation, translation, intrinsics)."""
+    leaves = [t.clone().requires_grad_() for t in (pose, camera.rotation, camera.translation, camera.intrinsics)]
+    moved = Camera(*leaves[1:], camera.width, camera.height)
+    (picture(fast, leaves[0], moved, subject) * flow).sum().backward()
+    return [leaf.grad for leaf in leaves]
+
+
+def cosine(a, b):
+    return F.cosine_similarity(a.flatten(), b.flatten(), 0).item()
+
+
+# ---------------------------------------------------------------- the same as torch, and as the published march
+
+
+def test_kernels_and_torch_draw_the_same(subject):
+    """One march, two ways to compute it: the torch way is what runs on CUDA."""
+    pose, camera, flow = some_pose(2), orbit(some_view(2), size=48), cotangent(2, 48)
+    kernels, plain = (FastMarch(subject, Settings(precision="fp32"), CPU, kernels=k) for k in (True, False))
+    a, b = picture(kernels, pose, camera, subject), picture(plain, pose, camera, subject)
+    assert a[:, 3].amax() > 0.9
+    assert (a - b).abs().max() < 5e-4
+    for mine, autograd in zip(
+        gradients(kernels, subject, pose, camera, flow), gradients(plain, subject, pose, camera, flow), strict=True
+    ):
+        assert cosine(mine, autograd) > 0.9995
+        assert mine.norm() == pytest.approx(autograd.norm(), rel=0.02)
+
+
+def test_as_the_published_march_with_many_samples():
+    subject = person(FINE)
+    pose, camera = some_pose(), orbit(some_view(), size=40)
+    fast = FastMarch(subject, Settings(precision="fp32", step=0.01, stop=1e-4), CPU)
+    with torch.no_grad():
+        wanted = torch.cat(draw(subject, bones_to_world(pose, subject.rest_joints), camera), dim=1)
+        error = (picture(fast, pose, camera, subject) - wanted).square().mean()
+    assert -10 * error.log10() > 45
+
+
+def test_bf16_keeps_the_picture_and_the_gradient(subject):
+    pose, camera, flow = some_pose(), orbit(some_view(), size=48), cotangent(1, 48)
+    exact, rounded = (FastMarch(subject, Settings(precision=p), CPU) for p in ("fp32", "bf16"))
+    error = (picture(exact, pose, camera, subject) - picture(rounded, pose, camera, subject)).square().mean()
+    assert -10 * error.log10() > 45
+    for a, b in zip(
+        gradients(exact, subject, pose, camera, flow), gradients(rounded, subject, pose, camera, flow), strict=True
+    ):
+        assert cosine(a, b) > 0.99
+
+
+def test_gradients_against_finite_differences(subject):
+    """Along random directions of pose, K (through the orbit), the camera's place and its intrinsics."""
+    fast = FastMarch(subject, Settings(precision="fp32", step=0.01, stop=1e-5), CPU)
+    flow = cotangent(1, 32)
+
+    def loss(pose, view, shift, lens):
+        camera = orbit(view, size=32)
+        moved = Camera(camera.rotation, camera.translation + shift, camera.intrinsics + lens, 32, 32)
+        return (picture(fast, pose, moved, subject) * flow).sum()
+
+    at = [some_pose(), some_view(), torch.zeros(1, 3), torch.zeros(1, 3, 3)]
+    leaves = [t.clone().requires_grad_() for t in at]
+    loss(*leaves).backward()
+    g = torch.Generator().manual_seed(3)
+    for i, (size, rows) in enumerate([(4e-3, None), (4e-3, None), (4e-3, None), (0.05, 2)]):
+        for _ in range(2):
+            way = torch.randn(at[i].shape, generator=g)
+            if rows:
+                way[:, rows:] = 0
+            ahead, behind = ([*at[:i], at[i] + s * size * way, *at[i + 1 :]] for s in (1, -1))
+            slope = float(loss(*ahead) - loss(*behind)) / (2 * size)
+            assert float((leaves[i].grad * way).sum()) == pytest.approx(
+                slope, rel=0.05, abs=0.02 * leaves[i].grad.norm()
+            )
+
+
+# ---------------------------------------------------------------- what is culled
+
+
+def test_nothing_visible_is_culled(subject, calibrated):
+    """On poses that calibration did not see: profiles against capsules of 0.3 m."""
+    pose, camera = some_pose(4, seed=11), orbit(some_view(4, seed=12), size=64)
+    whole, tight = (FastMarch(s, Settings(precision="fp32"), CPU) for s in (subject, calibrated))
+    a, b = picture(whole, pose, camera, subject), picture(tight, pose, camera, subject)
+    assert (a - b).abs().max() < 0.02
+    assert -10 * (a - b).square().mean().log10() > 55
+    assert tight.samples < 0.5 * whole.samples
+
+
+def test_calibration_is_deterministic_and_stored(calibrated, subject, tmp_path):
+    assert torch.equal(calibrate(subject, views=48), calibrated.margins)
+    calibrated.save(tmp_path / "s.safetensors")
+    assert torch.equal(type(subject).load(tmp_path / "s.safetensors").margins, calibrated.margins)
+
+
+def test_a_field_that_is_dense_everywhere_is_no_person():
+    fog = person()
+    fog.fine.alpha_linear.bias.fill_(5.0)
+    with pytest.raises(AssetError, match="dense 1.0"):
+        calibrate(fog, views=2)
+
+
+# ---------------------------------------------------------------- the same bits
+
+
+def test_the_same_bits_for_any_threads_and_any_batch(calibrated):
+    pose, camera, flow = some_pose(3), orbit(some_view(3), size=40), cotangent(3, 40)
+    one, two, five = (FastMarch(calibrated, Settings(threads=n), CPU) for n in (1, 2, 5))
+    before = torch.get_num_threads()
+    images = [picture(fast, pose, camera, calibrated) for fast in (one, two, five)]
+    assert torch.equal(images[0], images[1]) and torch.equal(images[0], images[2])
+    alone = [picture(two, pose[i : i + 1], camera[i : i + 1], calibrated) for i in range(3)]
+    assert torch.equal(images[0], torch.cat(alone))
+    flows = [gradients(fast, calibrated, pose, camera, flow) for fast in (one, two)]
+    assert all(torch.equal(a, b) for a, b in zip(*flows, strict=True))
+    assert torch.get_num_threads() == before
+
+
+# ---------------------------------------------------------------- gradients through some of the rays
+
+
+def test_a_fraction_of_the_rays_gives_the_gradient_on_average(calibrated):
+    pose, camera, flow = some_pose(), orbit(some_view(), size=24), cotangent(1, 24)
+    whole = gradients(FastMarch(calibrated, Settings(precision="fp32"), CPU), calibrated, pose, camera, flow)[0]
+    some = FastMarch(calibrated, Settings(precision="fp32", fraction=0.25), CPU, seed=5)
+    draws = torch.stack([gradients(some, calibrated, pose, camera, flow)[0] for _ in range(100)])
+    off = (draws.mean(0) - whole).norm()
+    spread = draws.std(0).norm() / 10  # of the mean of 100
+    assert 0 < off < 2 * spread
+    assert cosine(draws.mean(0), whole) > 0.97
+    again = FastMarch(calibrated, Settings(precision="fp32", fraction=0.25), CPU, seed=5)
+    assert torch.equal(gradients(again, calibrated, pose, camera, flow)[0], draws[0])
+
+
+def test_the_chosen_rays_are_about_the_fraction(calibrated):
+    fast = FastMarch(calibrated, Settings(fraction=0.25), CPU)
+    flow = torch.randn(4, 900, 4, generator=torch.Generator().manual_seed(0))
+    share = (fast.chosen(flow)[..., 0] != 0).float().mean()
+    assert share == pytest.approx(0.25, abs=0.03)
+
+
+# ---------------------------------------------------------------- pictures that must not surprise
+
+
+@pytest.fixture(scope="module")
+def renderer(calibrated, tmp_path_factory):
+    path = tmp_path_factory.mktemp("fast") / "person.safetensors"
+    calibrated.save(path)
+    return AnerfRenderer(AnerfRenderer.Options(subject=str(path)))
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (7, 33), (65, 9)])
+def test_any_size(renderer, width, height):
+    camera = orbit(torch.zeros(1, 3), size=8)
+    k = torch.tensor([[[1.5 * height, 0, width / 2], [0, 1.5 * height, height / 2], [0, 0, 1]]])
+    render = renderer.render(torch.zeros(1, 23, 3), replace(camera, intrinsics=k, width=width, height=height))
+    assert render.image.shape == (1, 3, height, width) and render.alpha.shape == (1, 1, height, width)
+    assert render.alpha.amax() > 0.5  # the person stands in the middle
+    assert bool((render.image <= render.alpha + 2e-3).all())
+
+
+def test_a_window_of_the_picture_is_that_part_of_it(renderer):
+    camera = orbit(some_view(), size=48)
+    shifted = camera.intrinsics.clone()
+    shifted[:, :2, 2] -= torch.tensor([16.0, 8.0])
+    whole = renderer.render(some_pose(), camera).image
+    part = renderer.render(some_pose(), replace(camera, intrinsics=shifted, width=20, height=30)).image
+    assert (whole[:, :, 8:38, 16:36] - part).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("distance", [50.0, -4.0])
+def test_a_person_outside_of_the_frame_is_not_drawn(renderer, distance):
+    camera = orbit(torch.zeros(1, 3), size=32)
+    away = camera.translation + torch.tensor([[0.0, 0.0, -8.0] if distance < 0 else [distance, 0.0, 0.0]])
+    pose = torch.zeros(1, 23, 3, requires_grad=True)
+    render = renderer.render(pose, replace(camera, translation=away))
+    assert not render.alpha.any() and not render.image.any()
+    render.image.sum().backward()
+    assert not pose.grad.any()
+
+
+def test_a_camera_inside_the_body_sees_what_lies_ahead(renderer):
+    camera = orbit(torch.zeros(1, 3), size=32)
+    pose = torch.zeros(1, 23, 3, requires_grad=True)
+    render = renderer.render(pose, replace(camera, translation=torch.tensor([[0.0, 0.0, 0.0]])))
+    assert bool(torch.isfinite(render.image).all()) and render.alpha.amax() > 0.9
+    render.image.sum().backward()
+    assert bool(torch.isfinite(pose.grad).all())
+
+
+def test_a_far_camera(renderer):
+    render = renderer.render(torch.zeros(1, 23, 3), orbit(torch.zeros(1, 3), distance=400.0, focal=4800.0, size=32))
+    near = renderer.render(torch.zeros(1, 23, 3), orbit(torch.zeros(1, 3), distance=40.0, focal=480.0, size=32))
+    assert (render.alpha - near.alpha).abs().mean() < 0.02
+
+
+def test_no_image_and_no_gradient(renderer):
+    render = renderer.render(torch.zeros(0, 23, 3), orbit(torch.zeros(0, 3), size=16))
+    assert render.image.shape == (0, 3, 16, 16)
+    with torch.no_grad():
+        assert not renderer.render(
+            torch.zeros(1, 23, 3, requires_grad=True), orbit(torch.zeros(1, 3), size=16)
+        ).image.requires_grad
