@@ -71,7 +71,7 @@ def ablate(
         _show(cells)
         return
     again = ["posegen", "ablate", recipe, *_repeated("--set", assignments), *_repeated("--grid", grid)]
-    given = {"--seeds": seeds, "--rows": rows, "--columns": columns, "--out": str(folder)}
+    given = {"--seeds": seeds, "--rows": rows, "--columns": columns, "--jobs": str(jobs), "--out": str(folder)}
     again += [part for name, value in given.items() if value for part in (name, value)]
     with options.resumable(shlex.join(again)):
         from posegen.ablate import execute

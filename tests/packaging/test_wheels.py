@@ -31,7 +31,7 @@ def wheel(tmp_path_factory):
 def test_the_core_works_from_its_wheel(wheel, tmp_path):
     with zipfile.ZipFile(wheel(ROOT)) as archive:
         archive.extractall(tmp_path)
-    for file in ("registry.toml", "py.typed", "recipes/quick.toml", "recipes/paper.toml"):
+    for file in ("registry.toml", "py.typed", "recipes/quick.toml", "recipes/ablations/tradeoff.toml"):
         assert (tmp_path / "posegen" / file).is_file()
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     script = "from posegen import registry; print(registry.path())"
