@@ -20,7 +20,13 @@ def load(path: Path) -> HybrikNet:
     Raises AssetError for a file that is missing, damaged or unsafe, or of another network: with the first difference.
     """
     found = read(path)
-    network = HybrikNet(recognise(found.state))
+    variant = recognise(found.state)
+    if variant.smpl:  # every value comes from the file: drawing random ones first would take seconds
+        with torch.device("meta"):
+            network = HybrikNet(variant)
+        network = network.to_empty(device="cpu")
+    else:
+        network = HybrikNet(variant)
     load_exact(network, found, "hybrik")
     return network
 
