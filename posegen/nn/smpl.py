@@ -43,6 +43,11 @@ def published_skeleton(name: SkeletonName) -> Skeleton:
     return Skeleton.fixed()
 
 
+def published(skeleton: Skeleton) -> str:
+    """What published weights on these bones are called: results must tell when it is not SMPL that they stand on."""
+    return "official" if skeleton.directions.any() else "official, fixed skeleton"
+
+
 def to_estimate(regressed: Regressed, skeleton: Skeleton) -> Estimate:
     """SMPL's parameters and the joints that they pose, in the camera axes that the root rotation leads to."""
     rotations = rotmat_to_rotvec(regressed.rotations)

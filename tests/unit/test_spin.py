@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from posegen_spin.estimator import Spin
@@ -12,7 +14,7 @@ from posegen_starter.body import OpenBody
 from torch import Tensor
 
 from posegen import assets
-from posegen.body import Skeleton
+from posegen.body import PARENTS, Skeleton, load_body
 from posegen.errors import AssetError, UsageError
 from posegen.geometry import from_spherical, rotmat_to_rotvec, rotvec_to_rotmat, view_rotation
 from posegen.nn.regressor import Regressed
@@ -111,7 +113,7 @@ def test_official_weights_need_the_asset(official: Path) -> None:
     assets.register("spin-checkpoint", official)
     for weights in ("official", "auto"):
         spin = Spin(Spin.Options(weights=weights))
-        assert (spin.weights, spin.input_size) == ("official", 224)
+        assert (spin.weights, spin.input_size) == ("official, fixed skeleton", 224)
 
 
 def test_smpls_bones_need_the_asset(official: Path) -> None:
@@ -119,6 +121,32 @@ def test_smpls_bones_need_the_asset(official: Path) -> None:
         Spin(Spin.Options(checkpoint=official, skeleton="smpl"))
     spin = Spin(Spin.Options(checkpoint=official))  # auto: runs without SMPL
     torch.testing.assert_close(spin.skeleton.rest, Skeleton.fixed().rest)
+
+
+def small_smpl(vertices: int = 60) -> dict[str, Any]:
+    """A body of random numbers in SMPL's format."""
+    rng = np.random.default_rng(0)
+    weights, regressor = rng.random((vertices, 24)), rng.random((24, vertices))
+    return {
+        "v_template": rng.uniform(-0.9, 0.9, (vertices, 3)),
+        "shapedirs": 0.1 * rng.standard_normal((vertices, 3, 10)),
+        "posedirs": np.zeros((vertices, 3, 207)),
+        "weights": weights / weights.sum(1, keepdims=True),
+        "J_regressor": regressor / regressor.sum(1, keepdims=True),
+        "kintree_table": np.stack([np.array(PARENTS) % 2**32, np.arange(24)]),
+        "f": rng.integers(0, vertices, (20, 3)),
+    }
+
+
+def test_smpls_bones_follow_the_betas_of_its_file(official: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "SMPL_NEUTRAL.npz", **small_smpl())
+    assets.register("smpl-neutral", tmp_path / "SMPL_NEUTRAL.npz")
+    spin = Spin(Spin.Options(checkpoint=official))
+    assert spin.weights == "official"
+    betas = torch.randn(1, 10, generator=torch.Generator().manual_seed(4))
+    body = load_body(tmp_path / "SMPL_NEUTRAL.npz", betas[0])
+    joints = spin.skeleton(torch.eye(3).expand(1, 24, 3, 3), betas)
+    torch.testing.assert_close(joints[0], body.rest_joints, rtol=0, atol=1e-5)
 
 
 def step(spin: Spin) -> None:

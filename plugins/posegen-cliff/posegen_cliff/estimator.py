@@ -18,7 +18,7 @@ from posegen.nn.checkpoint import Checkpoint, load_exact, read
 from posegen.nn.imagenet import standardise
 from posegen.nn.integer_crop import integer_crop
 from posegen.nn.precision import Precision, autocast
-from posegen.nn.smpl import SkeletonName, Weights, published_skeleton, to_estimate, weights_file
+from posegen.nn.smpl import SkeletonName, Weights, published, published_skeleton, to_estimate, weights_file
 from posegen.options import Options as BaseOptions
 from posegen.types import Estimate
 from posegen_cliff.camera import box_info, default_focal
@@ -30,8 +30,9 @@ OPEN_COMPACT = "estimators/cliff-open-compact.safetensors"
 class Cliff:
     """Estimator ``cliff`` (Li et al. 2022), ResNet-50 or HRNet-W48 as the weights have it, or a small network.
 
-    weights: what it runs with, as every result names it: ``official``, ``open-compact``, ``untrained``. Raises
-    AssetError if a weight file is missing, damaged or of another network.
+    weights: what it runs with, as every result names it: ``official`` (and a fixed skeleton, where SMPL's is not
+    there), ``open-compact`` or ``untrained``. Raises AssetError if a weight file is missing, damaged or of another
+    network.
     """
 
     joint_set = "smpl24"
@@ -62,14 +63,14 @@ class Cliff:
         file = weights_file("cliff", options.weights, options.checkpoint, _open_compact)
         checkpoint = None if file is None else read(file)
         self.variant = "compact" if checkpoint is None else _variant(checkpoint)
-        compact = "untrained" if file is None else "open-compact"
-        self.weights = compact if self.variant == "compact" else "official"
         self.input_size = VARIANTS[self.variant].size
         module = CliffNet(self.variant)
         if checkpoint is not None:
             load_exact(module, checkpoint, "cliff")
         self.module = module.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.skeleton = self._skeleton().to(device)
+        compact = "untrained" if file is None else "open-compact"
+        self.weights = published(self.skeleton) if self.variant != "compact" else compact
 
     def square(self, box: Tensor) -> tuple[Tensor, Tensor]:
         """Boxes (N,4) -> centre (N,2) and height (N,) of the crop, pixels."""

@@ -18,7 +18,7 @@ from posegen.nn.checkpoint import Checkpoint, load_exact, read
 from posegen.nn.imagenet import standardise
 from posegen.nn.integer_crop import integer_crop
 from posegen.nn.precision import Precision, autocast
-from posegen.nn.smpl import SkeletonName, Weights, published_skeleton, to_estimate, weights_file
+from posegen.nn.smpl import SkeletonName, Weights, published, published_skeleton, to_estimate, weights_file
 from posegen.options import Options as BaseOptions
 from posegen.types import Estimate
 from posegen_spin.network import COMPACT, OFFICIAL, SpinNet
@@ -29,8 +29,9 @@ OPEN_COMPACT = "estimators/spin-open-compact.safetensors"
 class Spin:
     """Estimator ``spin`` (Kolotouros et al. 2019), the published network or a small one of the same kind.
 
-    weights: what it runs with, as every result names it: ``official``, ``open-compact``, ``untrained``. Raises
-    AssetError if a weight file is missing, damaged or of another network.
+    weights: what it runs with, as every result names it: ``official`` (and a fixed skeleton, where SMPL's is not
+    there), ``open-compact`` or ``untrained``. Raises AssetError if a weight file is missing, damaged or of another
+    network.
     """
 
     joint_set = "smpl24"
@@ -61,13 +62,14 @@ class Spin:
         file = weights_file("spin", options.weights, options.checkpoint, _open_compact)
         checkpoint = None if file is None else read(file)
         self.architecture = COMPACT if checkpoint is None or _is_compact(checkpoint) else OFFICIAL
-        self.weights = "untrained" if file is None else "official" if self.architecture == OFFICIAL else "open-compact"
         self.input_size = self.architecture.size
         module = SpinNet(self.architecture)
         if checkpoint is not None:
             load_exact(module, checkpoint, "spin")
         self.module = module.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.skeleton = self._skeleton().to(device)
+        compact = "untrained" if file is None else "open-compact"
+        self.weights = published(self.skeleton) if self.architecture == OFFICIAL else compact
 
     def crop(self, image: Tensor, box: Tensor) -> Tensor:
         """image (N,3,H,W) and boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,S,S), the box made square and scaled.
