@@ -132,16 +132,6 @@ def registered() -> dict[str, dict[str, str]]:
     return entries
 
 
-def needed_by(name: str) -> list[str]:
-    """What cannot work without an asset: components, datasets, protocols."""
-    from posegen.datasets.registry import DATASETS
-
-    known = registry()
-    components = [f"{c.kind} {c.name}" for c in known.components if name in c.assets]
-    datasets = [f"dataset {d.name}" for d in DATASETS.values() if d.asset == name]
-    return [*components, *datasets, *(known.assets[name].needed_by if name in known.assets else ())]
-
-
 def declared() -> set[str]:
     """The names of the assets that installed components need, third parties' own included."""
     from posegen.discovery import discover

@@ -26,7 +26,7 @@ def list_() -> None:
         asset, entry = known.get(name), registered.get(name)
         summary, page = (asset.summary, asset.page) if asset else ("", "")
         names = ", ".join(asset.files or asset.contains) if asset else ""
-        needed = ", ".join(assets.needed_by(name))
+        needed = ", ".join(needed_by(name))
         rows.append((name, entry["path"] if entry else "-", summary, needed, names, page))
     screen.table(("asset", "registered at", "what", "needed by", "accepted", "get it from"), rows)
 
@@ -69,3 +69,14 @@ def verify(name: Annotated[str | None, typer.Argument(help="An asset; without, a
         raise typer.Exit(AssetError.exit_code)
     if not names:
         typer.echo("no asset is registered; posegen assets list")
+
+
+def needed_by(name: str) -> list[str]:
+    """What cannot work without an asset: components, datasets, protocols."""
+    from posegen.datasets.registry import DATASETS
+    from posegen.registry import registry
+
+    known = registry()
+    components = [f"{c.kind} {c.name}" for c in known.components if name in c.assets]
+    datasets = [f"dataset {d.name}" for d in DATASETS.values() if d.asset == name]
+    return [*components, *datasets, *(known.assets[name].needed_by if name in known.assets else ())]

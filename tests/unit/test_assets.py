@@ -9,6 +9,7 @@ import zipfile
 import pytest
 
 from posegen import AssetError, UsageError, assets
+from posegen.cli.assets import needed_by
 from posegen.registry import KnownAsset, Registry, registry
 
 
@@ -192,7 +193,7 @@ def test_every_known_asset_can_be_registered_under_its_official_name(tmp_path):
 
 
 def test_what_needs_an_asset_is_known():
-    assert assets.needed_by("spin-checkpoint") == ["estimator spin"]
-    assert assets.needed_by("agora") == ["dataset agora", "dataset agora-smplx"]
-    assert any("3dpw/spin" in each for each in assets.needed_by("smpl-male"))
-    assert assets.needed_by("something") == []
+    assert needed_by("spin-checkpoint") == ["estimator spin, for its published weights"]
+    assert needed_by("agora") == ["dataset agora", "dataset agora-smplx"]
+    assert any("3dpw/spin" in each for each in needed_by("smpl-male"))
+    assert needed_by("something") == []
