@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: tests side by side share the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 Write = Callable[..., Path]
 
