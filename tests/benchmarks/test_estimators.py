@@ -1,6 +1,6 @@
 """The published networks: forward and backward in bfloat16, channels last, beside float32, channels first.
 
-One thread (``pytest tests/benchmarks --benchmark-only``). Weights are random: accuracy is measured where they are not.
+One thread (``pytest tests/benchmarks --benchmark-only``).
 """
 
 from __future__ import annotations
@@ -10,10 +10,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from posegen_cliff.estimator import Cliff
 from posegen_cliff.network import VARIANTS, CliffNet
+from posegen_spin.estimator import Spin
 from posegen_spin.network import OFFICIAL, SpinNet
+from posegen_starter.photos import StarterPhotos
 from torch import Tensor, nn
 
+from posegen.datasets.photos import photo_box
 from posegen.nn.precision import autocast, lowers
 
 CPU = torch.device("cpu")
@@ -63,3 +67,21 @@ def test_bfloat16_channels_last(benchmark, name: str) -> None:
     ratio = min(plain) / min(fast)
     benchmark.extra_info["times_faster"] = round(ratio, 2)
     assert ratio >= 2
+
+
+@pytest.mark.parametrize("estimator", [Spin, Cliff])
+def test_what_bfloat16_changes(benchmark, estimator: type[Spin] | type[Cliff]) -> None:
+    """Millimetres between the joints that both precisions see in real photographs, with the open-compact weights."""
+    photos = StarterPhotos(StarterPhotos.Options()).people("test")
+    exact, lower = (
+        estimator(estimator.Options(weights="open-compact", precision=precision))
+        for precision in ("float32", "bfloat16")
+    )
+    crops = exact.crop(photos, photo_box(photos))
+    with torch.no_grad():
+        expected = exact.predict(crops).joints
+        joints = benchmark.pedantic(lower.predict, (crops,), rounds=2).joints
+    difference = 1000 * (joints - expected).norm(dim=-1)
+    benchmark.extra_info["mean_mm"] = round(difference.mean().item(), 2)
+    benchmark.extra_info["largest_mm"] = round(difference.max().item(), 2)
+    assert difference.mean() < 10
