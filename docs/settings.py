@@ -9,6 +9,7 @@ from typing import Any
 
 from posegen.assemble import options_class
 from posegen.config import COMPONENTS
+from posegen.pretrain.settings import Pretraining
 from posegen.registry import KnownComponent, registry
 from posegen.settings import Settings
 
@@ -39,7 +40,17 @@ def markdown() -> str:
             lines += _table(title, options, prefix=f"{component.kind}.", level="###")
     for name, section in sections.items():
         lines += _table(name, section, prefix=f"{name}.")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_pretraining()]) + "\n"
+
+
+def _pretraining() -> Iterator[str]:
+    """What ``posegen pretrain --set`` takes, but for the components' options."""
+    schema = Pretraining.model_json_schema()
+    own = {name: field for name, field in schema["properties"].items() if "$ref" not in field}
+    yield from _table("posegen pretrain", {"properties": own})
+    for name, field in schema["properties"].items():
+        if "$ref" in field and name not in COMPONENTS:
+            yield from _table(f"`{name}`", schema["$defs"][field["$ref"].rpartition("/")[2]], f"{name}.", "###")
 
 
 def _in_tree() -> list[KnownComponent]:

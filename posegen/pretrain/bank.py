@@ -88,7 +88,7 @@ def open_bank(
         with track.phase(f"draw pictures ({part})", count, done=min(count, SHARD * len(done))) as phase:
             looks = Appearance(settings.appearance, _backgrounds(photos, settings))
             for i, shard in enumerate(shards):
-                if shard not in done:
+                if not shard.with_suffix(".safetensors").is_file():
                     n = min(SHARD, count - SHARD * i)
                     who = i % len(settings.bank.subjects)
                     _draw(shard, n, part, who, poses, mesh(settings.bank.subjects[who]), looks, settings)

@@ -19,7 +19,7 @@ COMPONENTS = ("estimator", "motion", "photos")
 class BankSettings(Options):
     """The pictures. All that is drawn once is said here: estimators with the same bank learn from the same pictures."""
 
-    pictures: PositiveInt = 40_000
+    pictures: PositiveInt = 20_000
     """How many are drawn from the motion's training clips."""
     validation: PositiveInt = 600
     """How many are drawn from its validation clips, to measure on."""
@@ -29,30 +29,30 @@ class BankSettings(Options):
     """Who stands in them, drawn by the mesh renderer, in equal shares."""
     distance: PositiveFloat = 4.0
     """Metres from the camera to the pelvis."""
-    roll: NonNegativeFloat = 10.0
+    roll: NonNegativeFloat = 5.0
     """Standard deviation of the camera's roll, degrees."""
     recombine: Share = 0.5
     """Share of poses that borrow their legs, and each arm, from another pose."""
     blend: Share = 0.3
     """Share of poses that lie between two."""
-    bend: NonNegativeFloat = 0.25
+    bend: NonNegativeFloat = 0.2
     """Largest standard deviation of a joint's own turn on top of that, radians: a few clips hold few poses."""
 
 
 class LooksSettings(AppearanceSettings):
-    """What the pictures look like: as in fine-tuning, a little milder, as the pictures are smaller."""
+    """What the pictures look like. Milder than in fine-tuning: a small network has much to learn from few pictures."""
 
-    backgrounds: Share = 0.6
+    backgrounds: Share = 0.3
     """Share of images that get a background photograph."""
-    hue: Share = 0.5
+    hue: Share = 0.25
     """Share of people in other colours than their own."""
-    shade: Share = 0.5
+    shade: Share = 0.3
     """Largest share of its light that a person loses, as against the light."""
-    haze: Share = 0.3
+    haze: Share = 0.15
     """Largest share of a white veil over the picture."""
-    noise: NonNegativeFloat = 0.02
+    noise: NonNegativeFloat = 0.01
     """Largest standard deviation of pixel noise."""
-    blur: NonNegativeFloat = 0.8
+    blur: NonNegativeFloat = 0.5
     """Largest standard deviation of Gaussian blur, pixels."""
 
 
@@ -85,6 +85,9 @@ class Pretraining(Options):
     """Passes over the pictures."""
     batch: PositiveInt = 64
     """Pictures in a step."""
+    coarse: Share = 0.0
+    """Share of the steps, the first ones, in which crops are halved: several times as fast, for networks that take any
+    size."""
     lr: PositiveFloat = 1e-3
     """AdamW's largest learning rate; it rises in the first steps, and falls along a cosine to zero."""
     weight_decay: NonNegativeFloat = 0.01

@@ -67,6 +67,7 @@ def pretrain(
             _save(state, training, error)
     checkpoint.save_tensors(out, _halves(training.module.state_dict()), _about(settings, error))
     state.unlink()
+    track.console.print(f"the weights are in {out}", markup=False, highlight=False)
     return out
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from posegen.geometry import rotvec_to_rotmat
 from posegen.losses import centred, joint_error
@@ -68,17 +69,19 @@ class Training:
         self._training_mode()
         order = torch.randperm(len(self.bank), generator=rng)
         for i in range(self.steps):
-            self._schedule((self.epochs * self.steps + i) / (self.settings.epochs * self.steps))
-            yield self.step(order[i * self.settings.batch : (i + 1) * self.settings.batch], rng)
+            share = (self.epochs * self.steps + i) / (self.settings.epochs * self.steps)
+            self._schedule(share)
+            chosen = order[i * self.settings.batch : (i + 1) * self.settings.batch]
+            yield self.step(chosen, rng, coarse=share < self.settings.coarse)
         self.module.eval()
         self.epochs += 1
 
-    def step(self, index: Tensor, rng: torch.Generator) -> Progress:
+    def step(self, index: Tensor, rng: torch.Generator, *, coarse: bool = False) -> Progress:
         flip = torch.rand(len(index), generator=rng) < 0.5
         picture, truth = mirror_some(self.bank.pictures(index), self.truth[index], flip, self.joint_set)
         box = self._jittered(truth.box, rng)
         crop = self.estimator.crop(picture.to(self.device).float() / 255, box.to(self.device))
-        estimate = self.estimator.predict(crop)
+        estimate = self.estimator.predict(F.avg_pool2d(crop, 2) if coarse else crop)
         loss, joints = self.loss(estimate, truth, box)
         self.adam.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -19,6 +19,7 @@ from posegen.body import JOINT_SETS
 from posegen.cli.main import app
 from posegen.datasets import open as benchmark
 from posegen.hookspecs import KINDS
+from posegen.pretrain import settings as pretraining
 from posegen.registry import registry
 from posegen.rundir import RunDirectory
 from posegen.settings import Selection, Settings
@@ -51,7 +52,7 @@ def test_examples_can_be_read(document):
 @pytest.mark.parametrize(("document", "line"), COMMANDS)
 def test_commands_exist(document, line):
     words = shlex.split(line)[1:]
-    ablates = words[0] == "ablate"
+    ablates, pretrains = words[0] == "ablate", words[0] == "pretrain"
     verb = typer.main.get_command(app)
     while words and words[0] in getattr(verb, "commands", {}):
         verb = verb.commands[words.pop(0)]
@@ -62,6 +63,9 @@ def test_commands_exist(document, line):
     if ablates:
         if not words[0].startswith("-"):
             assert cells(read(words[0], given, grid), (0,), ROOT)
+        return
+    if pretrains:
+        pretraining.load({}, given)
         return
     chosen = {f"--{kind}": (kind, words[words.index(f"--{kind}") + 1]) for kind in KINDS if f"--{kind}" in words}
     if not {name.strip("$") for _, name in chosen.values()} & {*EXAMPLES, *KINDS}:
