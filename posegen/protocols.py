@@ -76,7 +76,8 @@ class PoseEstimator(Protocol):
     black box.  ``lr``: the learning rate that suits its fine-tuning.  ``frozen``: patterns (``fnmatch``) of the names
     of parameters that fine-tuning leaves as they are.
 
-    What an estimator may have beside these: ``weights``, a name of the weights that every result shows;
+    What an estimator may have beside these: ``weights``, a name of the weights that every result shows; ``smpl``, the
+    neutral SMPL that its weights carry, or None, which stands in for a file of it that is not registered;
     ``official_checkpoint()``, the content of an upstream checkpoint with the present weights, for
     ``posegen export-weights``; and ``context(picture, box, intrinsics=None)``, where it must know the place of the crop
     in the whole picture: width and height (N,2) of the pictures, person boxes (N,4) in them, both pixels, and camera

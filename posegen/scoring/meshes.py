@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from posegen import assets
+from posegen.body import Body
 from posegen.body.joints import FROM_H36M
 from posegen.body.official import read_smpl
 from posegen.body.shaped import ShapedBody, global_rotations
 from posegen.errors import AssetError
 from posegen.scoring.protocols import Side
 
+NEUTRAL = "smpl-neutral"
 REGRESSOR = "h36m-regressor"
 BODY_VERTICES = "agora-body-vertices"
 LEFT_FIRST = "Use J_regressor_h36m.npy of SPIN's data: other files order the legs differently."
@@ -25,10 +27,12 @@ LEFT_FIRST = "Use J_regressor_h36m.npy of SPIN's data: other files order the leg
 class Meshes:
     """People as SMPL's meshes have them. Files are looked up among the registered assets when first needed.
 
+    carried: the neutral SMPL that an estimator's weights carry; it stands in for a file that is not registered.
     Raises AssetError, with the command that registers it, for a file that is not registered or cannot be used.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, carried: Body | None = None) -> None:
+        self._carried = carried
         self._bodies: dict[str, ShapedBody] = {}
         self._regressor: Tensor | None = None
 
@@ -71,10 +75,17 @@ class Meshes:
         """The vertices of AGORA's MVE, None for all."""
         return body_vertices()
 
+    @property
+    def has_neutral(self) -> bool:
+        """Whether the neutral body is there."""
+        return self._carried is not None or NEUTRAL in assets.registered()
+
     def body(self, gender: str) -> ShapedBody:
         """The SMPL model of ``male``, ``female`` or ``neutral``."""
         if gender not in self._bodies:
-            self._bodies[gender] = ShapedBody(read_smpl(assets.find(f"smpl-{gender}")))
+            name = f"smpl-{gender}"
+            carried = self._carried if name == NEUTRAL and name not in assets.registered() else None
+            self._bodies[gender] = ShapedBody(read_smpl(assets.find(name)) if carried is None else carried.arrays)
         return self._bodies[gender]
 
     def regress(self, joint_set: str, mesh: Tensor) -> Tensor:

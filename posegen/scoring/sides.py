@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from posegen import assets
 from posegen.body.joints import FROM_H36M, JOINT_SETS, rows
 from posegen.body.shaped import global_rotations
 from posegen.datasets.records import Record
@@ -56,7 +55,7 @@ def predicted_side(estimate: Estimate, joint_set: str, protocol: EvaluationProto
     own = rows(joint_set, wanted)
     regressed = wanted != "smpl24" and wanted in MESH_SETS
     if pose is not None and estimate.betas is not None:
-        if _has_mesh(protocol):
+        if _has_mesh(protocol, meshes):
             joints = None if own is None else estimate.joints[:, list(own)]
             return meshes.beside(joints, pose, estimate.betas)
         if regressed or own is None:
@@ -78,7 +77,7 @@ def true_side(records: Sequence[Record], protocol: EvaluationProtocol, meshes: M
                 raise AssetError(f"{protocol.name} needs SMPL's pose and shape, which {record.key} lacks")
         return meshes.side(wanted, pose, betas, [r.gender or "neutral" for r in records])
     joints = torch.stack([_in(r, wanted, protocol) for r in records])
-    if _has_mesh(protocol):
+    if _has_mesh(protocol, meshes):
         return meshes.beside(joints, pose, betas)
     return Side(joints, rotations=global_rotations(pose))
 
@@ -95,9 +94,9 @@ def limbs(joints: Tensor, joint_set: str) -> Tensor:
     return joints[:, list(JOINT_SETS[joint_set].limbs)]
 
 
-def _has_mesh(protocol: EvaluationProtocol) -> bool:
+def _has_mesh(protocol: EvaluationProtocol, meshes: Meshes) -> bool:
     """Vertices beside joints that are there without them (AGORA's, of the neutral body): where that body is there."""
-    return protocol.vertices and protocol.joint_set == "smpl24" and "smpl-neutral" in assets.registered()
+    return protocol.vertices and protocol.joint_set == "smpl24" and meshes.has_neutral
 
 
 def _pose(estimate: Estimate) -> Tensor | None:

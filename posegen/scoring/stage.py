@@ -100,8 +100,9 @@ class _Evaluation:
     track: Track
 
     def run(self) -> dict[str, Any]:
-        request, protocol, meshes = self.request, self.protocol, Meshes()
-        if REGRESSOR in assets.registered() and "smpl-neutral" in assets.registered():
+        request, protocol = self.request, self.protocol
+        meshes = Meshes(getattr(self.estimator, "smpl", None))
+        if REGRESSOR in assets.registered() and meshes.has_neutral:
             meshes.check_order()
         judge = Judge(self.estimator, protocol, meshes, request.batch, request.workers)
         total = min(len(self.dataset), request.limit or len(self.dataset))

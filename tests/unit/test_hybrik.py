@@ -218,12 +218,12 @@ def test_a_fine_tuned_official_checkpoint_goes_out_as_it_came_in(official: Path,
 
 
 def test_the_body_in_an_official_checkpoint_is_a_body(official: Path) -> None:
-    body = Hybrik(Hybrik.Options(checkpoint=official)).body()
+    body = Hybrik(Hybrik.Options(checkpoint=official)).smpl
+    assert body is not None
     template = open_skeleton()[0][:24]
     torch.testing.assert_close(body.rest_joints, template - template[:1], rtol=0, atol=1e-5)
     assert {"smpl24", "h36m17"} <= set(body.joint_sets)
-    with pytest.raises(UsageError, match="no body model"):
-        untrained().body()
+    assert untrained().smpl is None
 
 
 def test_the_small_network_is_not_exported_as_the_published_one() -> None:
@@ -264,3 +264,16 @@ def test_another_estimators_checkpoint_is_told(tmp_path: Path) -> None:
     torch.save({"model": {"conv1.weight": torch.zeros(1), "decpose.weight": torch.zeros(1)}}, tmp_path / "spin.pt")
     with pytest.raises(AssetError, match="is a checkpoint of spin, not of hybrik"):
         Hybrik(Hybrik.Options(checkpoint=tmp_path / "spin.pt"))
+
+
+def test_the_body_in_the_weights_stands_in_for_a_neutral_file_that_is_not_registered(official: Path) -> None:
+    from posegen.scoring.meshes import Meshes
+
+    hybrik = Hybrik(Hybrik.Options(checkpoint=official))
+    meshes = Meshes(hybrik.smpl)
+    assert meshes.has_neutral and not Meshes().has_neutral
+    people = meshes.side("smpl24", torch.zeros(2, 24, 3), torch.zeros(2, 10))
+    template = open_skeleton()[0][:24]
+    torch.testing.assert_close(people.joints[1], template, rtol=0, atol=1e-5)
+    with pytest.raises(AssetError, match="smpl-male"):
+        meshes.side("smpl24", torch.zeros(1, 24, 3), torch.zeros(1, 10), ["male"])

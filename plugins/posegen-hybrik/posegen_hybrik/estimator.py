@@ -107,14 +107,10 @@ class Hybrik:
         seen = self.module(crop, flip=options.flip_test, precision=options.precision)
         return solve(self.module, seen, official=options.ik == "official", centre=context)
 
-    def body(self, betas: Tensor | None = None) -> Body:
-        """The body model that an official checkpoint carries (SMPL's licence), with these 10 betas.
-
-        Raises UsageError for the small network, whose body is the open one.
-        """
-        if not isinstance(self.module.smpl, Smpl):
-            raise UsageError(f"hybrik's {self.weights} weights carry no body model", "--body open is theirs")
-        return self.module.smpl.body(betas)
+    @property
+    def smpl(self) -> Body | None:
+        """The body model that an official checkpoint carries (SMPL's licence); None for the small network."""
+        return self.module.smpl.body() if isinstance(self.module.smpl, Smpl) else None
 
     def official_checkpoint(self) -> dict[str, Any]:
         """What the published scripts load. Raises UsageError for the small network, which they do not know."""
