@@ -1,4 +1,4 @@
-"""march="fast" as a whole: pictures, gradients, what is culled, threads, chosen rays, pictures that must not surprise."""
+"""march="fast" as a whole: pictures, gradients, culling, threads, chosen rays, pictures that must not surprise."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from anerf_people import SMALL, person
+from anerf_people import SMALL, balls, person
 from posegen_anerf.fast.calibrate import calibrate
 from posegen_anerf.fast.draw import FastMarch, Settings
 from posegen_anerf.reference import draw
@@ -76,7 +76,7 @@ def test_kernels_and_torch_draw_the_same(subject):
         gradients(kernels, subject, pose, camera, flow), gradients(plain, subject, pose, camera, flow), strict=True
     ):
         assert cosine(mine, autograd) > 0.9995
-        assert mine.norm() == pytest.approx(autograd.norm(), rel=0.02)
+        assert float(mine.norm()) == pytest.approx(float(autograd.norm()), rel=0.02)
 
 
 def test_as_the_published_march_with_many_samples():
@@ -100,9 +100,12 @@ def test_bf16_keeps_the_picture_and_the_gradient(subject):
         assert cosine(a, b) > 0.99
 
 
-def test_gradients_against_finite_differences(subject):
+def test_gradients_against_finite_differences():
     """Along random directions of pose, K (through the orbit), the camera's place and its intrinsics."""
-    fast = FastMarch(subject, Settings(precision="fp32", step=0.01, stop=1e-5), CPU)
+    subject = person()
+    subject.fine = balls(tau=20.0, density=20.0)  # soft, so that differences are those of a smooth function
+    subject.fine.rgb_linear.weight.div_(6)
+    fast = FastMarch(subject, Settings(precision="fp32", step=0.02, stop=1e-5), CPU)
     flow = cotangent(1, 32)
 
     def loss(pose, view, shift, lens):
@@ -114,7 +117,7 @@ def test_gradients_against_finite_differences(subject):
     leaves = [t.clone().requires_grad_() for t in at]
     loss(*leaves).backward()
     g = torch.Generator().manual_seed(3)
-    for i, (size, rows) in enumerate([(4e-3, None), (4e-3, None), (4e-3, None), (0.05, 2)]):
+    for i, (size, rows) in enumerate([(1e-3, None), (1e-3, None), (1e-3, None), (0.02, 2)]):
         for _ in range(2):
             way = torch.randn(at[i].shape, generator=g)
             if rows:
@@ -122,7 +125,7 @@ def test_gradients_against_finite_differences(subject):
             ahead, behind = ([*at[:i], at[i] + s * size * way, *at[i + 1 :]] for s in (1, -1))
             slope = float(loss(*ahead) - loss(*behind)) / (2 * size)
             assert float((leaves[i].grad * way).sum()) == pytest.approx(
-                slope, rel=0.05, abs=0.02 * leaves[i].grad.norm()
+                slope, rel=0.05, abs=0.02 * float(leaves[i].grad.norm())
             )
 
 
@@ -148,7 +151,7 @@ def test_calibration_is_deterministic_and_stored(calibrated, subject, tmp_path):
 def test_a_field_that_is_dense_everywhere_is_no_person():
     fog = person()
     fog.fine.alpha_linear.bias.fill_(5.0)
-    with pytest.raises(AssetError, match="dense 1.0"):
+    with pytest.raises(AssetError, match="is dense"):
         calibrate(fog, views=2)
 
 
@@ -188,7 +191,7 @@ def test_the_chosen_rays_are_about_the_fraction(calibrated):
     fast = FastMarch(calibrated, Settings(fraction=0.25), CPU)
     flow = torch.randn(4, 900, 4, generator=torch.Generator().manual_seed(0))
     share = (fast.chosen(flow)[..., 0] != 0).float().mean()
-    assert share == pytest.approx(0.25, abs=0.03)
+    assert float(share) == pytest.approx(0.25, abs=0.03)
 
 
 # ---------------------------------------------------------------- pictures that must not surprise

@@ -63,7 +63,7 @@ class AnerfRenderer:
         _check_frame(options, self.subject.config.framecodes)
         self.body = body_of(self.subject, options.subject, self._device)
         self._rest = self.body.rest_joints
-        self._fast = (
+        self.fast = (  # also tells how many samples the last call took
             FastMarch(self.subject, _settings(options), self._device, options.seed) if options.march == "fast" else None
         )
 
@@ -82,8 +82,8 @@ class AnerfRenderer:
             width=camera.width,
             height=camera.height,
         )
-        if self._fast is not None:
-            render = self._fast(skts, camera)
+        if self.fast is not None:
+            render = self.fast(skts, camera)
             return Render(render.image.clamp(0, 1), render.alpha)
         options = self._options
         image, alpha = reference.draw(self.subject, skts, camera, options.chunk, options.frame)

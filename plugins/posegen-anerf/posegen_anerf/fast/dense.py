@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from posegen_anerf.fast.integrate import PARTS
+from posegen_anerf.fast.integrate import FIRM, PARTS
 from posegen_anerf.fast.march import Rays
 from posegen_anerf.field import waves
 from posegen_anerf.volume import colour
@@ -75,8 +75,9 @@ def integrate(raw: Tensor, joined: Tensor, length: Tensor) -> tuple[Tensor, Tens
     after = torch.exp(-depth.cumsum(1))
     before = F.pad(after[:, :-1], (1, 0), value=1.0)
     weight = (before - after).unflatten(1, (-1, PARTS)) if depth.shape[1] else density
-    s = torch.where(a > 0, torch.where(b > 0, s, 0.0), 1.0)
-    shares = F.pad((weight * (1 - s)).sum(-1), (0, 1)) + F.pad((weight * s).sum(-1), (1, 0))
+    say_a, say_b = (1 - s) * F.relu(a) / (F.relu(a) + FIRM), s * F.relu(b) / (F.relu(b) + FIRM)
+    of_b = say_b / (say_a + say_b).clamp(min=1e-30)
+    shares = F.pad((weight * (1 - of_b)).sum(-1), (0, 1)) + F.pad((weight * of_b).sum(-1), (1, 0))
     return shares, after[:, PARTS - 1 :: PARTS]
 
 
