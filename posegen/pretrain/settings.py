@@ -19,11 +19,11 @@ COMPONENTS = ("estimator", "motion", "photos")
 class BankSettings(Options):
     """The pictures. All that is drawn once is said here: estimators with the same bank learn from the same pictures."""
 
-    pictures: PositiveInt = 20_000
+    pictures: PositiveInt = 30_000
     """How many are drawn from the motion's training clips."""
     validation: PositiveInt = 600
     """How many are drawn from its validation clips, to measure on."""
-    size: PositiveInt = 160
+    size: PositiveInt = 80
     """Side of a picture, pixels; the person fills two thirds of it."""
     subjects: Annotated[tuple[str, ...], Field(min_length=1)] = ("s0", "s1", "s2", "s3")
     """Who stands in them, drawn by the mesh renderer, in equal shares."""

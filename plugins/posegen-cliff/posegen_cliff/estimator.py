@@ -80,7 +80,7 @@ class Cliff:
         return (low + high) / 2, torch.maximum(width * rows / columns, height) * self.options.scale
 
     def crop(self, image: Tensor, box: Tensor) -> Tensor:
-        """image (N,3,H,W) and boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,256,192), or (N,3,128,96) for the small network.
+        """image (N,3,H,W) and boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,256,192), or (N,3,64,48) for the small network.
 
         Differentiable with respect to the image.
         """

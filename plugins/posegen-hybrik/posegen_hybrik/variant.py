@@ -50,7 +50,7 @@ COMPACT = Variant(
     deconv=96,
     hidden=256,
     depth=32,
-    size=128,
+    size=64,
     sigma=False,
     smpl=False,
 )
