@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
-from torch.nn import functional as F
 
 from posegen_anerf.field import Field
 from posegen_anerf.fit import network
@@ -14,18 +14,22 @@ from posegen_anerf.fit.hull import Hull
 from posegen_anerf.fit.sampling import Samples, sample
 from posegen_anerf.volume import colour
 
+_SHORT, _HIDDEN, _SOME = 0.02, 0.05, 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Rays:
     """I images with S rays each. origins, directions: (I*S,3), NeRF units and world.  skts: (I,24,4,4).
 
-    images: (I,) which they are, where the hull is to be asked.  frames: (I,) whose code an image has, or None.
+    images: (I,) which they are, where the hull is to be asked.  person: (I*S,) the opacity that is wanted.
+    frames: (I,) whose code an image has, or None.
     """
 
     origins: Tensor
     directions: Tensor
     skts: Tensor
     images: Tensor | None = None
+    person: Tensor | None = None
     frames: Tensor | None = None
 
     @property
@@ -96,7 +100,7 @@ def _shade(
     if march.threshold and torch.is_grad_enabled():
         with torch.no_grad():
             raw = network.density(field, seen, network.trunk(field, seen.points))
-            keep = _weights(samples, raw, march.step, count) > march.threshold
+            keep = _matters(samples, _weights(samples, raw, march.step, count), rays, march.threshold, rng)
         samples, seen = samples.chosen(keep), seen.chosen(keep)
     h = network.trunk(field, seen.points)
     raw = network.density(field, seen, h)
@@ -114,9 +118,37 @@ def _per_image(samples: Samples, rays: Rays) -> list[int]:
     return counts
 
 
+def _matters(samples: Samples, weights: Tensor, rays: Rays, threshold: float, rng: Generator | None) -> Tensor:
+    """Which samples get a gradient (M,): those that are seen; on rays that let too much through also those that
+    nothing hides, which may have to fill; and some of the others that nothing hides."""
+    sums = samples.padded(weights, len(rays.origins)).cumsum(1)
+    through = 1 - sums[samples.ray, samples.rank] + weights
+    keep = weights > threshold
+    if rays.person is not None:
+        short = rays.person - sums[:, -1] > _SHORT
+        keep = keep | (short[samples.ray] & (through > _HIDDEN))
+    if rng is not None:
+        keep = keep | ((torch.rand(len(keep), generator=rng).to(weights) < _SOME) & (through > _HIDDEN))
+    return keep
+
+
+class _Density(torch.autograd.Function):
+    """relu, but where it is 0 a gradient that asks for more density passes: otherwise what is empty stays so."""
+
+    @staticmethod
+    def forward(ctx: Any, raw: Tensor) -> Tensor:
+        ctx.save_for_backward(raw)
+        return raw.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (raw,) = ctx.saved_tensors
+        return torch.where((raw > 0) | (grad < 0), grad, 0)
+
+
 def _weights(samples: Samples, raw: Tensor, length: float, rays: int) -> Tensor:
     """Raw densities (M,) -> each sample's share in its ray's colour (Eq 12), bins of one length."""
-    thick = F.relu(raw) * length
+    thick = _Density.apply(raw) * length
     passed = samples.padded(thick, rays).cumsum(1)
     before = passed[samples.ray, samples.rank] - thick
     return torch.exp(-before) * -torch.expm1(-thick)

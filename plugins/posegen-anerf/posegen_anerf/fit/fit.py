@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Generator, Tensor
 
-from posegen.errors import PosegenError
+from posegen.errors import AssetError, PosegenError
 from posegen.types import Views
 from posegen_anerf.config import FieldConfig
 from posegen_anerf.fast.calibrate import calibrate
@@ -28,11 +29,13 @@ from posegen_anerf.fit.pixels import Pixels, rays_of
 from posegen_anerf.fit.poses import Poses
 from posegen_anerf.fit.radii import radii_of
 from posegen_anerf.fit.state import load_state, save_state
+from posegen_anerf.skeleton import bones_to_world
 from posegen_anerf.subject import NerfSubject
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
 """Iterations done, iterations in all, figures of the last measurement."""
 
+_BEND = 0.5  # radians
 _WARMUP = 100  # iterations until the learning rate is reached
 _MEASURED = 4  # held-out images looked at while fitting, every second pixel of each axis
 
@@ -70,6 +73,7 @@ class Fit:
             single=True,
         )
         self.field = Field(config).initialise(self.rng)
+        _sharpen(self.field, options.direction)
         self.poses = Poses(views.poses, views.rest_joints, views.clip).requires_grad_(options.poses)
         self.skts = self.poses.skts().detach()
         self.radii = radii_of(views, self.skts, options.margin, self.rng)
@@ -91,6 +95,7 @@ class Fit:
         skts = self.poses.skts(shown) if options.poses else self.skts[shown]
         rays = rays_of(self.views, image, place, skts, codes=bool(options.framecode))
         wanted, person = self.pixels.target(image, place)
+        rays = replace(rays, person=person)
         noise = options.noise * max(0.0, 1 - 2 * share)
         march = self.march(options.threshold if self.done > _WARMUP else 0.0, noise, self.hull)
         drawn = draw(self.field, rays, march, self.rng)
@@ -99,7 +104,9 @@ class Fit:
         difference = rgb - wanted + (person - alpha)[:, None] * behind
         loss = losses.image(options.loss, difference) + options.mask * (alpha - person).square().mean()
         if options.empty:
-            loss = loss + options.empty * losses.emptiness(self.field, skts, self.radii, drawn, self.bf16, self.rng)
+            loss = loss + options.empty * losses.emptiness(
+                self.field, skts, self._strange(shown), self.radii, drawn, self.bf16, self.rng
+            )
         if options.poses:
             loss = loss + self.poses.regulariser(
                 shown.unique(), options.pose_weight, options.pose_tolerance, options.smooth
@@ -165,6 +172,12 @@ class Fit:
                 flat = extra["pose_gradients"][start : start + parameter.numel()]
                 parameter.grad, start = flat.view_as(parameter).clone(), start + parameter.numel()
 
+    def _strange(self, poses: Tensor) -> Tensor:
+        """World to bone transforms of these poses, bent at random: it will be drawn in poses that nobody was seen in."""
+        theta = self.views.poses[poses]
+        bend = _BEND * torch.rand(len(theta), 1, 1, generator=self.rng) * torch.randn(theta.shape, generator=self.rng)
+        return bones_to_world(theta + bend, self.views.rest_joints)
+
     def _modules(self) -> dict[str, torch.nn.Module]:
         return {"field": self.field, "poses": self.poses}
 
@@ -201,10 +214,22 @@ def fit(
         tell(run.done, options.iterations, figures)
     quality = run.look(unseen) if len(unseen) else None
     subject = run.subject(quality)
-    subject.margins = calibrate(subject, views.poses)
+    if options.calibration:
+        with suppress(AssetError):  # a fit cut short is fog, which has no end: it can still be looked at
+            subject.margins = calibrate(subject, views.poses, options.calibration, options.seed)
     subject.save(out, half=True)
     state.unlink(missing_ok=True)
     return Fitted(subject, quality, run.done)
+
+
+@torch.no_grad()
+def _sharpen(field: Field, factor: float) -> None:
+    """Larger first weights of the directions to the joints, wherever the trunk sees them."""
+    end = field.config.point_size
+    for layer in field.pts_linears:
+        if layer.in_features >= end:
+            layer.weight[:, end - 72 : end] *= factor
+    field.pts_linears[0].bias *= factor
 
 
 def _gradient(parameter: Tensor) -> Tensor:

@@ -12,8 +12,8 @@ from posegen_anerf.fit.capsules import distances, segments
 from posegen_anerf.fit.draw import Drawn
 from posegen_anerf.skeleton import joints_of
 
-_BESIDE, _FAR = 32, 16  # points of each image
-_NEAR, _AROUND = 1.2, 0.5  # NeRF units from a joint, and from the box of the joints
+_BESIDE, _FAR = 32, 32  # points of each image
+_NEAR, _AROUND = 2.0, 1.0  # NeRF units from a joint, and from the box of the joints
 
 
 def image(loss: str, difference: Tensor) -> Tensor:
@@ -21,22 +21,22 @@ def image(loss: str, difference: Tensor) -> Tensor:
     return difference.abs().mean() if loss == "l1" else difference.square().mean()
 
 
-def emptiness(field: Field, skts: Tensor, radii: Tensor, drawn: Drawn, bf16: bool, rng: Generator) -> Tensor:
-    """Mean raw density above -1 where nothing is: at what the hull threw away, and at random points outside of the
-    capsules of poses (I,24,4,4).
+def emptiness(
+    field: Field, skts: Tensor, strange: Tensor, radii: Tensor, drawn: Drawn, bf16: bool, rng: Generator
+) -> Tensor:
+    """Mean raw density where nothing is: at what the hull threw away in the images' poses (I,24,4,4), above -1; and at
+    random points outside of the capsules of ``strange`` poses (S,24,4,4), above what leaves no doubt.
 
     Nothing but this is learned there, and a march that looks everywhere would find what the network makes up.
     """
-    skts = skts.detach()
     counts = torch.tensor(drawn.counts)
-    pick = (counts.cumsum(0) - counts)[:, None] + (
-        torch.rand(len(skts), _BESIDE, generator=rng) * counts[:, None]
-    ).long()
+    place = (torch.rand(len(skts), _BESIDE, generator=rng) * counts[:, None]).long()
+    pick = (counts.cumsum(0) - counts)[:, None] + place
     beside = drawn.empty[pick[counts > 0]]  # (I',_BESIDE,3)
-    far, outside = _elsewhere(skts, radii, rng)
-    raw_beside = _densities(field, beside, skts[counts > 0], bf16)
-    raw_far = _densities(field, far, skts, bf16)
-    return torch.cat([F.relu(raw_beside + 1), F.relu(raw_far + 1) * outside.flatten()]).mean()
+    far, outside = _elsewhere(strange, radii, rng)
+    raw_beside = _densities(field, beside, skts.detach()[counts > 0], bf16)
+    raw_far = _densities(field, far, strange, bf16)
+    return torch.cat([F.relu(raw_beside + 1), F.relu(raw_far + network.GAIN) * outside.flatten()]).mean()
 
 
 def _elsewhere(skts: Tensor, radii: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
@@ -55,6 +55,8 @@ def _elsewhere(skts: Tensor, radii: Tensor, rng: Generator) -> tuple[Tensor, Ten
 def _densities(field: Field, points: Tensor, skts: Tensor, bf16: bool) -> Tensor:
     """Points (I,S,3) in poses (I,24,4,4) -> raw densities (I*S,)."""
     images, each = points.shape[:2]
+    if not images:
+        return points.new_zeros(0)
     forward = skts.new_tensor([0.0, 0.0, 1.0]).expand(images, 3)
     seen = network.encode(field, points.flatten(0, 1), forward, skts, [each] * images, 1, bf16)
     with torch.autocast(points.device.type, torch.bfloat16, enabled=bf16):

@@ -20,10 +20,13 @@ class FitOptions(posegen.Options):
     """After this layer (from 0) the input is given once more; depth or more: nowhere. Official: 4."""
     view_width: PositiveInt = 96
     """Units of the layer that sees the direction of view. Official: 128."""
-    multires: NonNegativeInt = 7
-    """Frequencies of the distances to the joints."""
+    multires: NonNegativeInt = 10
+    """Frequencies of the distances to the joints. Official: 7, which sharpens later."""
     multires_views: NonNegativeInt = 0
     """Frequencies of the direction of view; 0 is raw (official surreal_single), 4 official surreal."""
+    direction: PositiveFloat = 4.0
+    """First weights of the directions to the joints, as a factor of nn.Linear's: they have no frequencies of their own,
+    and what turns around a bone would be learned last. Official: 1."""
     cutoff: PositiveFloat = 0.5
     """Distance from a joint, in NeRF units, at which its influence ends."""
     tau: tuple[PositiveFloat, PositiveFloat] = (20.0, 80.0)
@@ -31,7 +34,7 @@ class FitOptions(posegen.Options):
     framecode: NonNegativeInt = 0
     """Length of a code of each image, for light that changes from one to the next. Official: 16 (h36m, mixamo)."""
 
-    iterations: PositiveInt = 15_000
+    iterations: PositiveInt = 10_000
     """Steps of the optimiser."""
     images: PositiveInt = 32
     """Images in a step."""
@@ -43,7 +46,7 @@ class FitOptions(posegen.Options):
     """NeRF units by which the capsules around the bones, grown to hold all masks, are larger still."""
     loss: Literal["l1", "mse"] = "mse"
     """Distance of colours. Eq 11 and mixamo, h36m: l1; surreal: mse."""
-    lr: PositiveFloat = 1e-3
+    lr: PositiveFloat = 2e-3
     """Adam's learning rate at the start."""
     lr_end: PositiveFloat = 0.03
     """What is left of it at the end, as a factor; it falls exponentially."""
@@ -77,3 +80,5 @@ class FitOptions(posegen.Options):
     """Iterations between two measurements on held-out images, and between two files to resume from."""
     patience: NonNegativeInt = 0
     """Measurements without a better PSNR after which the fit stops early; 0: never."""
+    calibration: NonNegativeInt = 64
+    """Views that are drawn at the end to find where the person stops, for the fast march; 0: left to the first use."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from posegen.errors import AssetError, UsageError
 from posegen_anerf.fit.options import FitOptions
 
-_FREE = {"every", "patience"}  # they change nothing of what is learned
+_FREE = {"every", "patience", "calibration"}  # they change nothing of what is learned
 _REPAIR = "start again without --resume"
 
 
