@@ -102,15 +102,22 @@ def _start(module: nn.Module, path: Path) -> None:
     Raises AssetError for a file that cannot be read, UsageError for one that shares nothing.
     """
     given, own = checkpoint.load_tensors(path, "give weights that posegen pretrain wrote"), module.state_dict()
-    tails = {name: [name, *(name.split(".", depth)[-1] for depth in range(1, name.count(".") + 1))] for name in own}
+    known = {alias: value for name, value in given.items() for alias in reversed(_aliases(name))} | given
     taken = {
-        name: given[tail]
-        for name, tail in ((name, next((t for t in ts if t in given), "")) for name, ts in tails.items())
-        if tail and given[tail].shape == own[name].shape
+        name: known[alias]
+        for name, tensor in own.items()
+        for alias in reversed(_aliases(name))
+        if alias in known and known[alias].shape == tensor.shape
     }
     if not taken:
         raise UsageError(f"{path} shares no layer with this network", "leave start out")
     module.load_state_dict({**own, **taken})
+
+
+def _aliases(name: str) -> list[str]:
+    """A tensor's name, and without the adapter's name for its backbone: encoder.layer1.0.conv1.weight."""
+    rest = name.partition(".")[2]
+    return [name, rest] if "." in rest else [name]
 
 
 def _halves(state: dict[str, Tensor]) -> dict[str, Tensor]:
