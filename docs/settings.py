@@ -9,6 +9,7 @@ from typing import Any
 
 from posegen.assemble import options_class
 from posegen.config import COMPONENTS
+from posegen.plugins import load
 from posegen.pretrain.settings import Pretraining
 from posegen.registry import KnownComponent, registry
 from posegen.settings import Settings
@@ -40,7 +41,7 @@ def markdown() -> str:
             lines += _table(title, options, prefix=f"{component.kind}.", level="###")
     for name, section in sections.items():
         lines += _table(name, section, prefix=f"{name}.")
-    return "\n".join([*lines, *_pretraining()]) + "\n"
+    return "\n".join([*lines, *_pretraining(), *_fitting()]) + "\n"
 
 
 def _pretraining() -> Iterator[str]:
@@ -51,6 +52,13 @@ def _pretraining() -> Iterator[str]:
     for name, field in schema["properties"].items():
         if "$ref" in field and name not in COMPONENTS:
             yield from _table(f"`{name}`", schema["$defs"][field["$ref"].rpartition("/")[2]], f"{name}.", "###")
+
+
+def _fitting() -> Iterator[str]:
+    """What ``posegen fit --set`` takes."""
+    for component in _in_tree():
+        if component.kind == "renderer" and hasattr(found := load("renderer", component.name), "FitOptions"):
+            yield from _table(f"posegen fit {component.name}", found.FitOptions.model_json_schema())
 
 
 def _in_tree() -> list[KnownComponent]:

@@ -173,7 +173,7 @@ class Fit:
                 parameter.grad, start = flat.view_as(parameter).clone(), start + parameter.numel()
 
     def _strange(self, poses: Tensor) -> Tensor:
-        """World to bone transforms of these poses, bent at random: it will be drawn in poses that nobody was seen in."""
+        """World to bone transforms of these poses, bent at random: it will be drawn in poses it was never seen in."""
         theta = self.views.poses[poses]
         bend = _BEND * torch.rand(len(theta), 1, 1, generator=self.rng) * torch.randn(theta.shape, generator=self.rng)
         return bones_to_world(theta + bend, self.views.rest_joints)

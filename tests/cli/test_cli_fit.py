@@ -1,0 +1,81 @@
+"""``posegen fit``: from images to a person that is drawn, and what it says where it cannot."""
+
+from __future__ import annotations
+
+import pytest
+
+TINY = ("width=16", "depth=2", "view_width=8", "iterations=6", "images=2", "rays=16", "every=3", "calibration=0",
+        "bf16=false")  # fmt: skip
+VIEWS = ("views.poses=3", "views.held_out=1", "views.cameras=2", "views.size=24")
+
+
+def settings(*values):
+    return [part for value in values for part in ("--set", value)]
+
+
+def test_subject_folder_and_official_file(posegen, tmp_path):
+    """Images are drawn, fitted to, written as a folder; the folder and the official file are fitted to as well."""
+    out, folder = tmp_path / "s1.safetensors", tmp_path / "views"
+    done = posegen("fit", "anerf", "--subject", "s1", "--out", out, "--write-views", folder, *settings(*TINY, *VIEWS))
+    assert done.code == 0, done.err
+    assert "psnr" in done.out and "renderer.subject=" in done.out
+    assert out.is_file() and len(list((folder / "images").iterdir())) == 3 * 2 + 3
+    again = tmp_path / "folder.safetensors"
+    done = posegen("fit", "anerf", "--data", folder, "--out", again, *settings(*TINY))
+    assert done.code == 0, done.err
+    pytest.importorskip("h5py")
+    file = tmp_path / "views.h5"
+    done = posegen("fit", "anerf", "--data", folder, "--out", again, "--write-views", file, *settings(*TINY))
+    assert done.code == 0, done.err
+    done = posegen("fit", "anerf", "--data", file, "--out", again, *settings(*TINY))
+    assert done.code == 0, done.err
+
+
+def test_a_fitted_person_is_drawn(posegen, tmp_path):
+    out, picture = tmp_path / "p.safetensors", tmp_path / "p.png"
+    more = ("iterations=60", "lr=0.01", "width=32", "images=4", "rays=64", "calibration=4")
+    assert posegen("fit", "anerf", "--subject", "s0", "--out", out, *settings(*TINY, *VIEWS, *more)).code == 0
+    slow = settings(f"renderer.subject={out}", "renderer.march=reference")
+    done = posegen("render", "--renderer", "anerf", "--size", "16", "--out", picture, *slow)
+    assert done.code == 0, done.err
+    assert picture.is_file()
+
+
+def test_resume_needs_something_to_go_on_with(posegen, tmp_path):
+    out = tmp_path / "p.safetensors"
+    done = posegen("fit", "anerf", "--subject", "s0", "--out", out, "--resume", *settings(*TINY, *VIEWS))
+    assert done.code == 3
+    assert "p.safetensors.fit" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("fit", "mesh", "--subject", "s0", "--out", "p.safetensors"), 2, "'mesh' cannot be fitted"),
+        (("fit", "anerv", "--subject", "s0", "--out", "p.safetensors"), 4, "anerf"),
+        (("fit", "anerf", "--out", "p.safetensors"), 2, "either --subject or --data"),
+        (("fit", "anerf", "--subject", "s0", "--data", "x", "--out", "p.safetensors"), 2, "either --subject or --data"),
+        (("fit", "anerf", "--subject", "s0", "--out", "p.tar"), 2, "not a .safetensors"),
+        (("fit", "anerf", "--subject", "s9", "--out", "p.safetensors"), 2, "s9"),
+        (("fit", "anerf", "--data", "nowhere", "--out", "p.safetensors"), 3, "cameras.json does not exist"),
+        (("fit", "anerf", "--subject", "s0", "--out", "p.safetensors", "--set", "widht=3"), 2, "did you mean 'width'?"),
+        (("fit", "anerf", "--subject", "s0", "--out", "p.safetensors", "--set", "loss=l3"), 2, "loss = 'l3'"),
+        (
+            ("fit", "anerf", "--subject", "s0", "--out", "p.safetensors", "--set", "views.pose=3"),
+            2,
+            "did you mean 'poses'?",
+        ),
+        (("fit", "anerf", "--subject", "s0", "--out", "p.safetensors", "--set", "views.poses=0"), 2, "views.poses = 0"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(posegen, tmp_path, monkeypatch, arguments, code, says):
+    monkeypatch.chdir(tmp_path)
+    done = posegen(*arguments)
+    assert done.code == code, done.err
+    assert says in " ".join(done.err.split())
+    assert "Traceback" not in done.err
+
+
+def test_renderers_that_can_are_named(posegen, tmp_path):
+    done = posegen("fit", "mesh", "--subject", "s0", "--out", tmp_path / "p.safetensors")
+    assert "anerf" in done.err
