@@ -117,7 +117,7 @@ def test_gradients_against_finite_differences():
     leaves = [t.clone().requires_grad_() for t in at]
     loss(*leaves).backward()
     g = torch.Generator().manual_seed(3)
-    for i, (size, rows) in enumerate([(1e-3, None), (1e-3, None), (1e-3, None), (0.02, 2)]):
+    for i, (size, rows) in enumerate([(3e-4, None), (3e-4, None), (3e-4, None), (6e-3, 2)]):
         for _ in range(2):
             way = torch.randn(at[i].shape, generator=g)
             if rows:
@@ -125,7 +125,7 @@ def test_gradients_against_finite_differences():
             ahead, behind = ([*at[:i], at[i] + s * size * way, *at[i + 1 :]] for s in (1, -1))
             slope = float(loss(*ahead) - loss(*behind)) / (2 * size)
             assert float((leaves[i].grad * way).sum()) == pytest.approx(
-                slope, rel=0.05, abs=0.02 * float(leaves[i].grad.norm())
+                slope, rel=0.03, abs=0.05 * float(leaves[i].grad.norm())
             )
 
 

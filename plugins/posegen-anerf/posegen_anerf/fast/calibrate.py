@@ -21,11 +21,11 @@ from posegen_anerf.subject import NerfSubject
 VISIBLE = 2e-3
 """What takes less than this share of a ray's light is nothing."""
 _LIMIT = 1.8  # NeRF units: a person is not thicker
-_SIZE, _DISTANCE, _STEP = 48, 4.0, 0.04
-_MARGIN = 0.025
+_SIZE, _DISTANCE, _STEP = 40, 4.0, 0.05
+_MARGIN = 0.03
 
 
-def calibrate(subject: NerfSubject, poses: Tensor | None = None, views: int = 64, seed: int = 0) -> Tensor:
+def calibrate(subject: NerfSubject, poses: Tensor | None = None, views: int = 48, seed: int = 0) -> Tensor:
     """-> ``margins`` (28*ALONG*AROUND,): profiles, NeRF units, outside of which nothing of the subject is visible.
 
     The subject is drawn from all around in capsules of 0.3 m, in ``poses`` (P,23,3) and in random ones, and each
@@ -58,7 +58,7 @@ def _visible(subject: NerfSubject, radius: float, into: Tensor, width: int, heig
     far = torch.zeros(COUNT * ALONG * AROUND, dtype=torch.float64)
 
     def one(strip: tuple[int, NDArray[np.int64], Rays]) -> tuple[Tensor, Tensor]:
-        nearest, cell, distance = cells(_points(strip[2], march(fast.encoder(), strip[2], stop=0.0)), around)
+        nearest, cell, distance = cells(_points(strip[2], march(fast.encoder(), strip[2], stop=VISIBLE)), around)
         return nearest * ALONG * AROUND + cell, distance
 
     for cell, distance in each(one, fast.strips(into, width, height), fast.threads):
