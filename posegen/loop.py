@@ -66,6 +66,9 @@ class PoseGen:
         self.pool = PosePool()
         self.rng, self.iteration = rng, 0
         self.joint_set = renderer.body.joint_set(estimator.joint_set)
+        self.mode = settings.feedback.mode
+        if self.mode == "auto":
+            self.mode = "rendered" if renderer.differentiable and estimator.differentiable else "label"
 
     def train(self, until: int) -> Iterator[Progress]:
         """Iterate up to iteration ``until``: a warm-up in which poses become human, then with feedback as well."""
@@ -117,14 +120,14 @@ class PoseGen:
         """
         s = self.settings.feedback
         sample = (theta, view)
-        if s.mode == "score":
+        if self.mode == "score":
             sample = (_around(theta, s.sigma, rng), _around(view, s.sigma, rng))
-        with torch.set_grad_enabled(s.mode == "rendered"):
+        with torch.set_grad_enabled(self.mode == "rendered"):
             estimate = self.look(*sample, rng)
         truth = self.renderer.body.joints(*sample, self.estimator.joint_set)
         error = losses.joint_error(estimate.joints, truth, self.joint_set)
         loss = losses.feedback(error, s.scenario, s.c, s.clamp)
-        if s.mode == "score":
+        if self.mode == "score":
             return losses.score_function(loss.detach(), sample, (theta, view), s.sigma), error.detach().mean()
         return loss.mean(), error.detach().mean()
 

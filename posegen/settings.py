@@ -43,9 +43,10 @@ class GeneratorSettings(Options):
 
 
 class FeedbackSettings(Options):
-    mode: Literal["label", "rendered", "score"] = "label"
-    """How the error reaches the generator: through the label alone (the published script), through the rendered image
-    (the paper), or by a score-function estimate (black boxes)."""
+    mode: Literal["auto", "rendered", "label", "score"] = "auto"
+    """How the error reaches the generator: through the rendered image (the paper), through the label alone (the
+    published script), or by a score-function estimate (black boxes). auto: rendered where renderer and estimator are
+    differentiable, else label."""
     scenario: Literal["out_of_distribution", "in_distribution"] = "out_of_distribution"
     """Scenario 2 raises the estimator's error (the paper's default), scenario 1 lowers it."""
     w1: NonNegativeFloat = 1.0

@@ -101,7 +101,7 @@ def test_options_without_a_name_belong_to_the_default_component(recipe):
         ("feedbak.mode=label", "unknown key 'feedbak' (--set)", "did you mean 'feedback'?"),
         ("feedback.mod=label", "unknown key 'feedback.mod' (--set)", "did you mean 'mode'?"),
         ("sed=1", "unknown key 'sed' (--set)", "did you mean 'seed'?"),
-        ("feedback.mode=labl", "feedback.mode = 'labl' (--set) is not one of label, rendered, score", "'label'?"),
+        ("feedback.mode=labl", "feedback.mode = 'labl' (--set) is not one of auto, rendered, label, score", "'label'?"),
         ("loop.batch=0", "loop.batch = 0 (--set) should be greater than 0", "--dry-run"),
         ("loop.batch=many", "loop.batch = 'many' (--set) should be a valid integer", "--dry-run"),
         ("retain.replay=1.5", "retain.replay = 1.5 (--set) should be less than or equal to 1", "--dry-run"),

@@ -48,6 +48,9 @@ def method(dtype: torch.dtype = torch.float32, **feedback: Any) -> PoseGen:
     )
 
 
+PARTS = ["renderer", "estimator", "prior", "discriminator", "real_poses", "appearance", "settings", "rng"]
+
+
 def proposals(dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
     theta = 0.3 * torch.randn(3, 23, 3, generator=stream(5)).to(dtype)
     view = torch.randn(3, 3, generator=stream(6)).to(dtype)
@@ -88,6 +91,17 @@ class TestFeedbackGradient:
 
         rendered = method(torch.float64, mode="rendered").feedback(theta, view, stream())[0]
         assert (torch.autograd.grad(rendered, theta)[0] - gradient).norm() > 1e-3 * gradient.norm()
+
+    @pytest.mark.parametrize("part", ["renderer", "estimator", None])
+    def test_auto_is_rendered_where_gradients_pass(self, part: str | None) -> None:
+        theta, view = proposals(torch.float64)
+        auto = method(torch.float64, mode="auto")
+        if part is not None:
+            getattr(auto, part).differentiable = False
+            auto = PoseGen(**{name: getattr(auto, name) for name in PARTS})
+        expected = method(torch.float64, mode="label" if part else "rendered")
+        one, other = (torch.autograd.grad(m.feedback(theta, view, stream())[0], theta)[0] for m in (auto, expected))
+        torch.testing.assert_close(one, other)
 
     def test_score_points_where_the_error_grows(self) -> None:
         """The mean of many score-function estimates must agree with the smoothed error's slope."""
