@@ -172,7 +172,8 @@ def test_the_flip_test_gives_mirror_images_of_mirror_images() -> None:
     assert here.camera is not None and there.camera is not None
     torch.testing.assert_close(here.camera, there.camera)
     flip = torch.tensor([-1.0, 1.0, 1.0])
-    torch.testing.assert_close(here.uvd, (there.uvd * flip)[:, mirrored(29)], rtol=0, atol=0.05)
+    column = 4 / hybrik.input_size  # of the heatmap: the one that is lost at one side and doubled at the other
+    torch.testing.assert_close(here.uvd, (there.uvd * flip)[:, mirrored(29)], rtol=0, atol=1.1 * column)
     torch.testing.assert_close(here.uvd[..., 1:], there.uvd[:, mirrored(29), 1:], rtol=0, atol=0.02)
 
 
