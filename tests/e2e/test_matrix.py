@@ -16,6 +16,7 @@ from .tiny import figures, metrics, settings
 RENDERERS = ("mesh", "anerf")
 ESTIMATORS = ("blazepose", "spin", "hybrik", "cliff")
 PRIORS = ("normal", "uniform", "spherical")
+CELLS = list(itertools.product(RENDERERS, ESTIMATORS, PRIORS))
 TWO_STEPS: dict[str, Any] = {
     "camera__size": 48,
     "loop__warmup": 1,
@@ -31,9 +32,7 @@ TWO_STEPS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("renderer", "estimator", "prior"), list(itertools.product(RENDERERS, ESTIMATORS, PRIORS)), ids="-".join
-)
+@pytest.mark.parametrize(("renderer", "estimator", "prior"), CELLS, ids=["-".join(cell) for cell in CELLS])
 def test_every_combination_runs(tmp_path: Path, renderer: str, estimator: str, prior: str) -> None:
     run(settings(renderer=renderer, estimator=estimator, prior=prior, **TWO_STEPS), tmp_path / "out")
     result = figures(tmp_path / "out")
