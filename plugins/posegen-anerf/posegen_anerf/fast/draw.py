@@ -35,7 +35,7 @@ class Settings:
     """
 
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    step: float = 0.03
+    step: float = 0.02
     stop: float = 1e-3
     fraction: float = 1.0
     threads: int | None = None
