@@ -256,3 +256,17 @@ def test_no_image_and_no_gradient(renderer):
         assert not renderer.render(
             torch.zeros(1, 23, 3, requires_grad=True), orbit(torch.zeros(1, 3), size=16)
         ).image.requires_grad
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (33, 17)])
+def test_a_shrunken_picture_is_the_same_picture_softer(renderer, width, height):
+    k = torch.tensor([[[1.5 * height, 0, width / 2], [0, 1.5 * height, height / 2], [0, 0, 1.0]]])
+    camera = replace(orbit(torch.zeros(1, 3), size=8), intrinsics=k, width=width, height=height)
+    smaller = AnerfRenderer(renderer._options.model_copy(update={"shrink": 2}))
+    pose = torch.zeros(1, 23, 3, requires_grad=True)
+    sharp, soft = renderer.render(pose, camera), smaller.render(pose, camera)
+    assert soft.image.shape == sharp.image.shape and soft.alpha.shape == sharp.alpha.shape
+    one, other = (F.adaptive_avg_pool2d(r.alpha.detach(), 4) for r in (sharp, soft))
+    assert (one - other).abs().max() < 0.1 and one.max() > 0.3
+    (gradient,) = torch.autograd.grad(soft.image.sum(), pose)
+    assert bool(gradient.isfinite().all()) and bool(gradient.abs().sum() > 0)

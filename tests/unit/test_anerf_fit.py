@@ -32,7 +32,7 @@ CPU = torch.device("cpu")
 TINY = FitOptions(
     width=32, depth=3, skip=5, view_width=16, iterations=40, images=4, rays=48,
     every=20, lr=5e-3, step=0.06, bf16=False,
-    calibration=0,
+    multires=7, direction=1.0, calibration=0,
 )  # fmt: skip
 
 
@@ -102,7 +102,10 @@ def test_an_interrupted_fit_goes_on(views, tmp_path):
     with pytest.raises(UsageError, match=r"fitted with lr=0\.005, not 0\.001"):
         fit(views, TINY.model_copy(update={"lr": 1e-3}), out, resume=True)
     fit(views, TINY, out, resume=True)
-    assert out.read_bytes() == undisturbed.read_bytes()
+    one, other = NerfSubject.load(out), NerfSubject.load(undisturbed)
+    assert one.source == other.source
+    for key, value in one.fine.state_dict().items():
+        assert torch.equal(value, other.fine.state_dict()[key]), key
 
 
 def test_nothing_to_resume(views, tmp_path):
@@ -114,7 +117,7 @@ def test_nothing_to_resume(views, tmp_path):
 
 
 def test_early_stop(views, tmp_path):
-    options = TINY.model_copy(update={"lr": 1e-12, "every": 5, "patience": 2, "noise": 0.0})
+    options = TINY.model_copy(update={"lr": 1e-20, "tau": (20.0, 20.0), "every": 5, "patience": 2})
     assert fit(views, options, tmp_path / "p.safetensors").iterations <= 20
 
 
@@ -126,34 +129,30 @@ def test_divergence_is_told(views):
         run.iterate()
 
 
-def test_poses_are_repaired(views, tmp_path):
-    """A field learned with true poses pulls a wrong one back (Eq 11): here the elbows and shoulders of all poses."""
-    options = TINY.model_copy(update={"iterations": 400, "every": 400})
+def test_poses_are_repaired(views):
+    """A field learned with true poses pulls a wrong one back (Eq 11): here one shoulder of every pose."""
+    options = TINY.model_copy(update={"iterations": 400})
     run = Fit(views, options)
     for _ in range(400):
         run.iterate()
-    wrong = views.poses.clone()
-    rng = torch.Generator().manual_seed(5)
-    joints = [15, 16, 17, 18]  # shoulders and elbows, without the root
-    wrong[:, joints] += 0.25 * torch.randn(len(wrong), 4, 3, generator=rng)
-    poses = dict(poses=True, pose_lr=5e-3, pose_every=2, pose_weight=0.1, iterations=800, noise=0.0, rays=96)
-    repair = Fit(dataclasses.replace(views, poses=wrong), options.model_copy(update=poses))
+    wrong, shoulder = views.poses.clone(), 15
+    wrong[:, shoulder, 2] += 0.4
+    refine = {"poses": True, "pose_lr": 1e-2, "pose_every": 2, "pose_weight": 0.0, "noise": 0.0}
+    repair = Fit(dataclasses.replace(views, poses=wrong), options.model_copy(update=refine))
     repair.field.load_state_dict(run.field.state_dict())
-    repair.done = 200
-    for group in repair.optimiser.param_groups:
-        group["params"][0].requires_grad_(False)
-    repair.field.requires_grad_(False)
-    learned = views.pose_index[~views.held_out].unique()
+    repair.field.requires_grad_(False)  # what is learned stays: the poses alone can follow the images
+    repair.done = 250
 
     def error():
         theta, _ = repair.poses.theta()
-        turn = rotvec_to_rotmat(theta[:, 1:]).transpose(-1, -2) @ rotvec_to_rotmat(views.poses)
-        return (turn.diagonal(dim1=-1, dim2=-2).sum(-1) - 1).div(2).clamp(-1, 1).acos()[learned][:, joints].mean()
+        turn = rotvec_to_rotmat(theta[:6, 1 + shoulder]).transpose(-1, -2) @ rotvec_to_rotmat(views.poses[:6, shoulder])
+        return float((turn.diagonal(dim1=-1, dim2=-2).sum(-1) - 1).div(2).clamp(-1, 1).acos().mean())
 
-    before = float(error())
-    for _ in range(200):
+    before = error()
+    assert before == pytest.approx(0.4, abs=0.02)
+    for _ in range(150):
         repair.iterate()
-    assert float(error()) < 0.7 * before
+    assert error() < 0.6 * before
 
 
 def test_pose_term_of_eq_11():
