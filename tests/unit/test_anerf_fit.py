@@ -129,27 +129,27 @@ def test_divergence_is_told(views):
         run.iterate()
 
 
-def test_poses_are_repaired(views):
-    """A field learned with true poses pulls a wrong one back (Eq 11): here one shoulder of every pose."""
-    options = TINY.model_copy(update={"iterations": 400})
+def test_poses_are_repaired(views, skts):
+    """A field learned with true poses pulls wrong ones back (Eq 11): here the left arm of every pose hangs wrong."""
+    options = TINY.model_copy(update={"iterations": 500, "width": 48, "images": 6})
     run = Fit(views, options)
-    for _ in range(400):
+    for _ in range(500):
         run.iterate()
     wrong, shoulder = views.poses.clone(), 15
     wrong[:, shoulder, 2] += 0.4
-    refine = {"poses": True, "pose_lr": 1e-2, "pose_every": 2, "pose_weight": 0.0, "noise": 0.0}
+    refine = {"poses": True, "pose_lr": 1e-2, "pose_every": 4, "pose_weight": 0.0, "noise": 0.0, "empty": 0.0}
     repair = Fit(dataclasses.replace(views, poses=wrong), options.model_copy(update=refine))
     repair.field.load_state_dict(run.field.state_dict())
     repair.field.requires_grad_(False)  # what is learned stays: the poses alone can follow the images
-    repair.done = 250
+    repair.done = 300
 
     def error():
-        theta, _ = repair.poses.theta()
-        turn = rotvec_to_rotmat(theta[:6, 1 + shoulder]).transpose(-1, -2) @ rotvec_to_rotmat(views.poses[:6, shoulder])
-        return float((turn.diagonal(dim1=-1, dim2=-2).sum(-1) - 1).div(2).clamp(-1, 1).acos().mean())
+        """Metres from where elbow and wrist should be, of the poses that images are learned from."""
+        moved = joints_of(repair.poses.skts().detach()) - joints_of(skts)
+        return float(moved[:6, [18, 20]].norm(dim=-1).mean()) / UNIT
 
     before = error()
-    assert before == pytest.approx(0.4, abs=0.02)
+    assert before > 0.1
     for _ in range(150):
         repair.iterate()
     assert error() < 0.6 * before
