@@ -36,6 +36,7 @@ Progress = Callable[[int, int, Mapping[str, float]], None]
 """Iterations done, iterations in all, figures of the last measurement."""
 
 _BEND = 0.5  # radians
+_SURE = 0.6  # share of the iterations after which nothing may be left far from the bones
 _WARMUP = 100  # iterations until the learning rate is reached
 _MEASURED = 4  # held-out images looked at while fitting, every second pixel of each axis
 
@@ -105,7 +106,7 @@ class Fit:
         loss = losses.image(options.loss, difference) + options.mask * (alpha - person).square().mean()
         if options.empty:
             loss = loss + options.empty * losses.emptiness(
-                self.field, skts, self._strange(shown), self.radii, drawn, self.bf16, self.rng
+                self.field, skts, self._strange(shown), self.radii, drawn, share > _SURE, self.bf16, self.rng
             )
         if options.poses:
             loss = loss + self.poses.regulariser(

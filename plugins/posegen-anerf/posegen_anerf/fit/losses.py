@@ -22,11 +22,12 @@ def image(loss: str, difference: Tensor) -> Tensor:
 
 
 def emptiness(
-    field: Field, skts: Tensor, strange: Tensor, radii: Tensor, drawn: Drawn, bf16: bool, rng: Generator
+    field: Field, skts: Tensor, strange: Tensor, radii: Tensor, drawn: Drawn, sure: bool, bf16: bool, rng: Generator
 ) -> Tensor:
-    """Mean raw density where nothing is: at what the hull threw away in the images' poses (I,24,4,4), above -1; and at
-    random points outside of the capsules of ``strange`` poses (S,24,4,4), above what leaves no doubt.
+    """Mean raw density above -1 where nothing is: at what the hull threw away in the images' poses (I,24,4,4), and at
+    random points outside of the capsules of ``strange`` poses (S,24,4,4).
 
+    sure: the latter above what leaves no doubt in poses still stranger. From the start, it would keep the person away.
     Nothing but this is learned there, and a march that looks everywhere would find what the network makes up.
     """
     counts = torch.tensor(drawn.counts)
@@ -36,7 +37,9 @@ def emptiness(
     far, outside = _elsewhere(strange, radii, rng)
     raw_beside = _densities(field, beside, skts.detach()[counts > 0], bf16)
     raw_far = _densities(field, far, strange, bf16)
-    return torch.cat([F.relu(raw_beside + 1), F.relu(raw_far + network.GAIN) * outside.flatten()]).mean()
+    return torch.cat(
+        [F.relu(raw_beside + 1), F.relu(raw_far + (network.GAIN if sure else 1)) * outside.flatten()]
+    ).mean()
 
 
 def _elsewhere(skts: Tensor, radii: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:

@@ -52,7 +52,7 @@ class FitOptions(posegen.Options):
     """What is left of it at the end, as a factor; it falls exponentially."""
     mask: NonNegativeFloat = 0.1
     """Weight of the squared difference of opacity and mask."""
-    empty: NonNegativeFloat = 0.002
+    empty: NonNegativeFloat = 0.01
     """Weight of the density where masks or capsules say that nothing is: it keeps floaters away."""
     noise: NonNegativeFloat = 1.0
     """Standard deviation of what is added to raw densities: it keeps relu from dying. Falls to 0 at half-way."""
