@@ -20,7 +20,7 @@ def render(
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="FILE", help="A .png, .gif, .webp, .mp4; no ending: a folder of png.")
     ],
-    renderer: options.Renderer = None,
+    renderer: options.Renderer = "anerf",
     pose: Annotated[
         str, typer.Option("--pose", metavar="FILE|CLIP", help="A .npz, .npy or .bvh, a clip's name, or rest.")
     ] = "rest",
@@ -48,17 +48,18 @@ def render(
 ) -> None:
     """Draw a person in any pose, from any side: a picture, a clip as a film, a turntable."""
     angles = _angles(view)
-    configuration = options.configure(None, assignments, renderer=renderer, device=device)
 
     import torch
 
-    from posegen import film, seeding
+    from posegen import config, film, seeding
     from posegen import render as drawing
     from posegen.assemble import complete, make
     from posegen.cli import screen
     from posegen.datasets import pose_file
     from posegen.track import Track
 
+    chosen = {"--renderer": ("renderer", renderer), "--device": ("device", device)}
+    configuration = config.load([], chosen, assignments or [])  # a recipe's renderer may be quick where this is not
     settings = complete(configuration.settings, configuration.given)
     where = torch.device(settings.device)
     seeding.seed_torch(settings.seed, "render")
