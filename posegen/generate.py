@@ -41,7 +41,8 @@ def render_samples(
     """
     joint_set = renderer.body.joint_set(estimator.joint_set)
     size = max(1, BATCH // candidates) * candidates
-    for pose, k in zip(torch.split(theta, size), torch.split(view, size), strict=True):
+    for start in range(0, len(theta), size):  # of none, nothing
+        pose, k = theta[start : start + size], view[start : start + size]
         shot = frame(orbit(k, distance=camera.distance, size=camera.size), renderer.body.joints(pose))
         render = renderer.render(pose, shot)
         box = box_from_alpha(render.alpha)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,3 +29,15 @@ def distribution(tmp_path: Path) -> Write:
         return site
 
     return write
+
+
+@pytest.fixture
+def without_spin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An environment in which posegen-spin, which the registry knows, is not installed."""
+    from posegen import discovery
+
+    everything = discovery.entry_points
+    monkeypatch.setattr(discovery, "entry_points", lambda **of: [e for e in everything(**of) if e.name != "spin"])
+    discovery.discover.cache_clear()
+    yield
+    discovery.discover.cache_clear()

@@ -78,8 +78,9 @@ def test_a_missing_asset_names_its_command(command, tiny):
     assert "posegen assets set tiny-weights PATH" in row["estimator", "tiny", "posegen-tiny"]["cause"]
 
 
-def test_all_lists_what_could_be_installed(command):
-    row = rows(command("plugins", "list", "--all", "--json"))["estimator", "spin", "posegen-spin"]
+@pytest.mark.usefixtures("without_spin")
+def test_all_lists_what_could_be_installed(posegen):
+    row = rows(posegen("plugins", "list", "--all", "--json"))["estimator", "spin", "posegen-spin"]
     assert (row["status"], row["cause"]) == ("not installed", "pip install posegen-spin")
 
 
@@ -105,6 +106,7 @@ def test_info_of_one_name_in_two_kinds(posegen):
     assert only["kind"] == "photos"
 
 
+@pytest.mark.usefixtures("without_spin")
 def test_info_of_what_is_not_there(posegen):
     ended = posegen("plugins", "info", "blazepos")
     assert ended.code == 4 and "did you mean 'blazepose'?" in ended.err

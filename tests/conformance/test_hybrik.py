@@ -15,7 +15,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(0)
         network = untrained()
     with torch.no_grad():
-        network.final_layer.weight.mul_(100)
+        network.final_layer.weight.mul_(300)
     path = tmp_path_factory.mktemp("hybrik") / "random.safetensors"
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
     return path

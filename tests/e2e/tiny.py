@@ -17,6 +17,7 @@ from posegen.track import Phase
 
 TINY: dict[str, Any] = {
     "estimator": "tiny",
+    "renderer": "mesh",
     "camera.size": 64,
     "generator.width": 16,
     "generator.lr": 1e-4,

@@ -267,6 +267,6 @@ def test_a_shrunken_picture_is_the_same_picture_softer(renderer, width, height):
     sharp, soft = renderer.render(pose, camera), smaller.render(pose, camera)
     assert soft.image.shape == sharp.image.shape and soft.alpha.shape == sharp.alpha.shape
     one, other = (F.adaptive_avg_pool2d(r.alpha.detach(), 4) for r in (sharp, soft))
-    assert (one - other).abs().max() < 0.1 and one.max() > 0.3
+    assert one.max() > 0.15 and (one - other).abs().max() < 0.1
     (gradient,) = torch.autograd.grad(soft.image.sum(), pose)
     assert bool(gradient.isfinite().all()) and bool(gradient.abs().sum() > 0)

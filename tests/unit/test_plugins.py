@@ -146,10 +146,11 @@ def test_metadata_without_a_name(install, tmp_path):
     assert any(r.module == "nameless" and r.status == "ok" for r in discover())
 
 
+@pytest.mark.usefixtures("without_spin")
 def test_not_installed_but_known():
-    with pytest.raises(PluginError, match="renderer 'anerf' is not installed") as error:
-        plugins.load("renderer", "anerf")
-    assert error.value.hint == "pip install posegen-anerf"
+    with pytest.raises(PluginError, match="estimator 'spin' is not installed") as error:
+        plugins.load("estimator", "spin")
+    assert error.value.hint == "pip install posegen-spin"
     assert error.value.exit_code == 4
 
 
