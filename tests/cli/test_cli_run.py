@@ -29,7 +29,6 @@ def test_a_dry_run_shows_each_value_and_its_source(posegen):
 @pytest.mark.parametrize(
     ("arguments", "code", "message", "hint"),
     [
-        (["--estimator", "spin"], 4, "estimator 'spin' is not installed", "pip install posegen-spin"),
         (["--renderer", "mash"], 4, "there is no renderer 'mash'", "did you mean 'mesh'?"),
         (["--set", "estimator.varian=lite"], 2, "unknown key 'estimator.varian' (--set)", "did you mean 'variant'?"),
         (["--set", "estimator.variant=lit"], 2, "estimator.variant = 'lit' (--set) is not one of lite, full", "lite"),
@@ -41,7 +40,7 @@ def test_a_dry_run_shows_each_value_and_its_source(posegen):
         (["--resume", "--out", "nowhere"], 2, "nowhere is not the folder of a run", "without --resume"),
         (["--resume", "--out", "a", "--seed", "2"], 2, "--resume goes on with the settings", "--resume --out a"),
         (
-            ["--set", "feedback.mode=rendered"],
+            ["--renderer", "mesh", "--set", "feedback.mode=rendered"],
             2,
             "feedback 'rendered' needs a differentiable renderer; mesh is not",
             "use --set feedback.mode=label",
@@ -57,6 +56,17 @@ def test_mistakes_end_in_one_sentence_and_a_hint(posegen, monkeypatch, tmp_path,
     assert error.startswith(f"error: {message}")
     assert advice.startswith("hint: ") and hint in advice
     assert not list(tmp_path.rglob("run.toml"))
+
+
+@pytest.mark.usefixtures("without_spin")
+def test_what_is_not_installed_says_how_to_install_it(posegen, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    ended = posegen("run", "--estimator", "spin")
+    assert ended.code == 4
+    assert ended.err.splitlines()[:2] == [
+        "error: estimator 'spin' is not installed",
+        "hint: pip install posegen-spin",
+    ]
 
 
 def test_a_mistake_in_a_recipe_file_names_the_line(posegen, tmp_path):
