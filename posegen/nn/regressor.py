@@ -36,6 +36,8 @@ class Regressor(nn.Module):
     def add_heads(self, features: int, hidden: int, context: int = 0) -> None:
         """features: width of the pooled backbone.  context: numbers beside them, such as CLIFF's three of the box."""
         self.fc1 = nn.Linear(features + context + POSE + SHAPE + CAMERA, hidden)
+        with torch.no_grad():
+            self.fc1.weight[:, features : features + context] = 0  # pretraining gives no context: it then says nothing
         self.drop1 = nn.Dropout()
         self.fc2 = nn.Linear(hidden, hidden)
         self.drop2 = nn.Dropout()
