@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from posegen import losses
 from posegen.banks import Bank
+from posegen.low_rank import LowRank
+from posegen.seeding import stream
 from posegen.types import JointSet
 
 if TYPE_CHECKING:
@@ -58,7 +60,10 @@ class Finetuning:
         self.module: nn.Module = estimator.module
         self.original = {name: p.detach().clone() for name, p in self.module.named_parameters()}
         self.lr = settings.lr or estimator.lr
-        self.adam = torch.optim.Adam(self.module.parameters(), lr=self.lr)
+        self.low_rank = (
+            LowRank(self.module.parameters(), settings.rank, stream(0, "low rank")) if settings.rank else None
+        )
+        self.adam = torch.optim.Adam(self._trained(), lr=self.lr)
         self.device = next(self.module.parameters()).device
         self.epochs = 0
         self.replayed = round(settings.batch * retain.replay) if replay is not None else 0
@@ -106,7 +111,11 @@ class Finetuning:
             total = total + self.retain.weights * self._distance()
         self.adam.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
+        if self.low_rank is not None:
+            self.low_rank.pull()
         self.adam.step()
+        if self.low_rank is not None:
+            self.low_rank.push()
         return Progress(loss.detach(), distilled.detach(), kept.float().mean())
 
     @torch.no_grad()
@@ -114,6 +123,12 @@ class Finetuning:
         """Mix the original weights in: ``retain.average`` is the fine-tuned share (Wortsman et al. 2022)."""
         for name, p in self.module.named_parameters():
             p.lerp_(self.original[name], 1 - self.retain.average)
+
+    def _trained(self) -> list[nn.Parameter]:
+        """What the optimiser steps: everything, or biases and factors."""
+        if self.low_rank is None:
+            return list(self.module.parameters())
+        return [*self.low_rank.factors, *(p for p in self.module.parameters() if p.dim() <= 1)]
 
     def _unfreeze(self) -> None:
         """Training mode, but for batch norm and for the layers that the estimator wants left alone."""

@@ -27,6 +27,20 @@ def joint_error(estimate: Tensor, truth: Tensor, joint_set: JointSet) -> Tensor:
     return error
 
 
+def surprise(probability: Tensor, place: Tensor) -> Tensor:
+    """Cross entropy of a joint's place along an axis: probabilities (N,J,S) of S bins, place (N,J) in [0,1] -> (N,J).
+
+    Bin i stands for the place i / S. What lies between two bins belongs to both, in shares whose mean is the place.
+    """
+    bins = probability.shape[-1]
+    index = (bins * place).clamp(0, bins - 1)
+    low = index.long().clamp(max=bins - 2)
+    share = (index - low)[..., None]
+    two = torch.stack([low, low + 1], dim=-1)
+    log = (probability + 1e-6).log().gather(-1, two)
+    return -(torch.cat([1 - share, share], dim=-1) * log).sum(-1)
+
+
 def feedback(error: Tensor, scenario: Scenario, c: float, clamp: bool) -> Tensor:
     """Eq 6-7 for each sample, to be minimised by the generator. error (N,) -> (N,).
 

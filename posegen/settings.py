@@ -149,6 +149,8 @@ class FinetuneSettings(Options):
     """Labelled images in a step; recalled ones come on top."""
     lr: PositiveFloat | None = None
     """Adam's learning rate; without one, the estimator's own."""
+    rank: NonNegativeInt = 0
+    """Rank of the change of each matrix and filter (low-rank adapters, merged when it ends); 0: any change."""
     d: PositiveFloat = 0.2
     """Threshold d in metres: samples with a larger scale-aligned error are left out (Eq 13)."""
     over_d: Literal["drop", "zero", "keep"] = "drop"
@@ -178,7 +180,7 @@ class Settings(Options):
     """Seed of every random draw."""
     device: str = "cpu"
     """Where to compute: cpu, cuda, cuda:1, ..."""
-    renderer: Selection = Selection(name="mesh")
+    renderer: Selection = Selection(name="anerf")
     estimator: Selection = Selection(name="blazepose")
     prior: Selection = Selection(name="normal")
     discriminator: Selection = Selection(name="parts")

@@ -60,6 +60,7 @@ def save_finetuning(path: Path, tuning: Finetuning) -> None:
     tensors = {
         **prefixed("module", tuning.module.state_dict()),
         **prefixed("adam", optimizer_tensors(tuning.adam)),
+        **(prefixed("low_rank", tuning.low_rank.tensors()) if tuning.low_rank is not None else {}),
         "epochs": torch.tensor(tuning.epochs),
     }
     alarms.check_finite("fine-tuning", tensors)
@@ -72,6 +73,10 @@ def load_finetuning(path: Path, tuning: Finetuning) -> None:
     _require(path, tensors, "epochs")
     load_module(tuning.module, without_prefix("module", tensors), path, REPAIR)
     load_optimizer(tuning.adam, without_prefix("adam", tensors), path, REPAIR)
+    if tuning.low_rank is not None:
+        factors = without_prefix("low_rank", tensors)
+        _require(path, factors, *tuning.low_rank.tensors())
+        tuning.low_rank.load(factors)
     tuning.epochs = int(tensors["epochs"])
 
 

@@ -59,12 +59,25 @@ class Render:
 
 
 @dataclass(frozen=True, slots=True)
+class Marginals:
+    """Where a heatmap estimator sees joints: probabilities along each axis of its volume, of equal bins.
+
+    across (N,J,W) and down (N,J,H): of the crop.  away (N,J,D): along the depth, ``extent`` metres around the root's.
+    """
+
+    across: Tensor
+    down: Tensor
+    away: Tensor
+    extent: float
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """What an estimator saw. Only ``joints`` is required.
 
     joints: (N,J,3) metres, camera axes, any origin (every loss and metric is centred on the joint set's root).
     body_pose: (N,23,3) axis-angle.  global_orient: (N,3) axis-angle, body to camera axes.  betas: (N,10).
-    camera: (N,3) weak perspective (s, tx, ty).  visibility: (N,J) in [0,1].
+    camera: (N,3) weak perspective (s, tx, ty).  visibility: (N,J) in [0,1].  marginals: of the same joints.
     """
 
     joints: Tensor
@@ -73,6 +86,7 @@ class Estimate:
     betas: Tensor | None = None
     camera: Tensor | None = None
     visibility: Tensor | None = None
+    marginals: Marginals | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

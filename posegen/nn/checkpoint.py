@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from posegen.checkpoint import load_tensors
+from posegen.checkpoint import save_arrays as save_arrays  # plugins write their own files with these
+from posegen.checkpoint import save_tensors as save_tensors
 from posegen.errors import AssetError, nearest
 
 CONTAINERS = ("model", "model_state_dict", "state_dict")

@@ -19,11 +19,11 @@ COMPONENTS = ("estimator", "motion", "photos")
 class BankSettings(Options):
     """The pictures. All that is drawn once is said here: estimators with the same bank learn from the same pictures."""
 
-    pictures: PositiveInt = 30_000
+    pictures: PositiveInt = 40_000
     """How many are drawn from the motion's training clips."""
     validation: PositiveInt = 600
     """How many are drawn from its validation clips, to measure on."""
-    size: PositiveInt = 80
+    size: PositiveInt = 128
     """Side of a picture, pixels; the person fills two thirds of it."""
     subjects: Annotated[tuple[str, ...], Field(min_length=1)] = ("s0", "s1", "s2", "s3")
     """Who stands in them, drawn by the mesh renderer, in equal shares."""
@@ -35,7 +35,7 @@ class BankSettings(Options):
     """Share of poses that borrow their legs, and each arm, from another pose."""
     blend: Share = 0.3
     """Share of poses that lie between two."""
-    bend: NonNegativeFloat = 0.2
+    bend: NonNegativeFloat = 0.5
     """Largest standard deviation of a joint's own turn on top of that, radians: a few clips hold few poses."""
 
 
@@ -67,6 +67,9 @@ class LossSettings(Options):
     """Mean squared difference of the shape's betas."""
     points: NonNegativeFloat = 0.1
     """Mean distance of the joints that the weak-perspective camera projects, in halves of the crop's side."""
+    heatmaps: NonNegativeFloat = 0.5
+    """Mean cross entropy of the joints' places along each axis of a heatmap. It teaches from the first step, where the
+    expected place has next to no gradient."""
 
 
 class Pretraining(Options):
@@ -81,9 +84,9 @@ class Pretraining(Options):
     photos: Selection = Selection(name="starter")
     start: Path | None = None
     """Weights of another estimator, whose layers of the same names and shapes this one starts from: its backbone."""
-    epochs: PositiveInt = 4
+    epochs: PositiveInt = 8
     """Passes over the pictures."""
-    batch: PositiveInt = 64
+    batch: PositiveInt = 32
     """Pictures in a step."""
     coarse: Share = 0.0
     """Share of the steps, the first ones, in which crops are halved: several times as fast, for networks that take any

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from posegen.geometry import rotvec_to_rotmat
-from posegen.losses import centred, joint_error
+from posegen.losses import centred, joint_error, surprise
 from posegen.pretrain.bank import Bank
 from posegen.pretrain.settings import Pretraining
 from posegen.pretrain.truth import Truth, mirror_some
 from posegen.protocols import PoseEstimator
 from posegen.seeding import seed_torch, stream
-from posegen.types import Estimate, JointSet
+from posegen.types import Estimate, JointSet, Marginals
 
 WARMUP = 0.03  # share of all steps in which the learning rate rises
 CLIP = 1.0  # largest norm of the gradient
@@ -59,6 +59,7 @@ class Training:
         self.adam = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": free, "weight_decay": 0.0}],
             lr=settings.lr,
+            fused=True,
         )
         self.steps = max(1, len(bank) // settings.batch)  # in an epoch: batch norm wants whole batches
 
@@ -105,7 +106,17 @@ class Training:
             seen = 2 * (truth.points - centre[:, None]) / side[:, None, None]
             said = estimate.camera[:, None, :1] * (estimate.joints[..., :2] + estimate.camera[:, None, 1:])
             total = total + w.points * (said - seen.to(self.device)).norm(dim=-1).mean()
+        if w.heatmaps and estimate.marginals is not None and self.square is not None:
+            total = total + w.heatmaps * self._surprise(estimate.marginals, truth, box)
         return total, joints
+
+    def _surprise(self, seen: Marginals, truth: Truth, box: Tensor) -> Tensor:
+        assert self.square is not None
+        centre, side = self.square(box)
+        place = (truth.points - centre[:, None]) / side[:, None, None]
+        away = centred(truth.joints, self.joint_set)[..., 2] / seen.extent
+        across, down, away = (0.5 + x.to(self.device) for x in (place[..., 0], place[..., 1], away))
+        return (surprise(seen.across, across) + surprise(seen.down, down) + surprise(seen.away, away)).mean()
 
     def _jittered(self, box: Tensor, rng: torch.Generator) -> Tensor:
         """Boxes (n,4) a little beside, and larger or smaller than, the person."""

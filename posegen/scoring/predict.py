@@ -104,7 +104,8 @@ class Judge:
 
     @torch.inference_mode()
     def _rows(self, records: Sequence[Record], sizes: Sequence[tuple[int, int]], own: dict[str, Tensor]) -> Columns:
-        predicted = predicted_side(Estimate(**own), self.estimator.joint_set, self.protocol, self.meshes)
+        estimate = Estimate(own["joints"], own.get("body_pose"), own.get("global_orient"), own.get("betas"))
+        predicted = predicted_side(estimate, self.estimator.joint_set, self.protocol, self.meshes)
         true = true_side(records, self.protocol, self.meshes)
         alarms.check_finite(f"people from {records[0].key} on", {"the truth": true.joints}, "check the dataset's files")
         columns: Columns = {

@@ -146,3 +146,26 @@ def test_score_function_estimates_the_gradient_without_bias() -> None:
     error = estimates.std(0) / len(estimates) ** 0.5
     assert ((estimates.mean(0) - 2 * mean[0].detach()).abs() < 4 * error).all()
     assert (error < 0.1).all()
+
+
+def test_surprise_is_least_where_the_mean_of_the_probabilities_is_the_place() -> None:
+    """Over all distributions of eight bins it is least at one whose mean is the place, and is that one's entropy."""
+    place = torch.tensor([[0.3, 0.0, 0.875, 0.999]])
+    logits = torch.zeros(1, 4, 8, requires_grad=True)
+    adam = torch.optim.Adam([logits], lr=0.1)
+    for _ in range(400):
+        adam.zero_grad()
+        losses.surprise(logits.softmax(-1), place).sum().backward()
+        adam.step()
+    p = logits.detach().softmax(-1)
+    mean = (p * torch.arange(8) / 8).sum(-1)
+    torch.testing.assert_close(mean, place.clamp(max=0.875), rtol=0, atol=2e-3)  # the last bin stands for 7 / 8
+    entropy = -(p * (p + 1e-6).log()).sum(-1)
+    torch.testing.assert_close(losses.surprise(p, place), entropy, rtol=0, atol=2e-2)
+
+
+def test_surprise_by_hand() -> None:
+    p = torch.tensor([[[0.1, 0.2, 0.3, 0.4]]])
+    one, two = losses.surprise(p, torch.tensor([[0.5]])), losses.surprise(p, torch.tensor([[0.3125]]))
+    assert one.item() == pytest.approx(-math.log(0.3), abs=1e-5)  # bin 2 of 4
+    assert two.item() == pytest.approx(-0.75 * math.log(0.2) - 0.25 * math.log(0.3), abs=1e-5)  # bin 1.25

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from anerf_people import SMALL, balls, person
+from posegen_anerf.fast import integrate
 from posegen_anerf.fast.calibrate import calibrate
 from posegen_anerf.fast.draw import FastMarch, Settings
+from posegen_anerf.fast.scene import frames
+from posegen_anerf.fast.weights import BATCH
 from posegen_anerf.reference import draw
 from posegen_anerf.renderer import AnerfRenderer
 from posegen_anerf.skeleton import bones_to_world
@@ -140,6 +144,34 @@ def test_nothing_visible_is_culled(subject, calibrated):
     assert (a - b).abs().max() < 0.02
     assert -10 * (a - b).square().mean().log10() > 55
     assert tight.samples < 0.5 * whole.samples
+
+
+def test_nodes_are_left_out_only_between_two_without_density(subject):
+    """Against looking at every node: the same densities wherever one was looked at, and as much light on every ray."""
+    pose, camera = some_pose(seed=5), orbit(some_view(seed=6), size=48)
+    fast = FastMarch(subject, Settings(precision="fp32", stop=1e-3), CPU)
+    into = frames(bones_to_world(pose, subject.rest_joints), camera)
+    looked = nodes = 0
+    for strip in fast.strips(into, 48, 48):
+        rays, marched = strip[2], fast.march(strip)
+        whole = np.empty(len(rays.nodes), np.float32)
+        ray = np.repeat(np.arange(len(rays.pixels), dtype=np.int32), np.diff(rays.first))
+        depth = (rays.nodes + np.float32(0.5)) * np.float32(rays.step)
+        encoder = fast.encoder()
+        for i in range(0, len(depth), BATCH):
+            part = slice(i, i + BATCH)
+            units = encoder.network.trunk(encoder.features(rays, ray[part], depth[part]))[-1]
+            whole[part] = encoder.density(units, len(ray[part]))
+        settled = np.arange(len(ray)) - rays.first[ray] < marched.done[ray]
+        same = np.isclose(marched.raw, whole, rtol=1e-3, atol=1e-3)
+        assert (same | (marched.raw <= 0))[settled].all()
+        assert same[settled & (rays.nodes % 2 == 0)].all()  # these are always looked at
+        weights, light = np.zeros_like(whole), np.ones(len(rays.pixels), np.float32)
+        integrate.weigh(rays.first, marched.done, rays.nodes, whole, rays.length, weights, light)
+        assert np.abs(light - marched.passed).max() < 0.02
+        assert np.abs(light - marched.passed).mean() < 2e-4
+        looked, nodes = looked + marched.samples, nodes + int(settled.sum())
+    assert 0 < looked < 0.9 * nodes
 
 
 def test_calibration_is_deterministic_and_stored(calibrated, subject, tmp_path):

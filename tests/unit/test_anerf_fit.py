@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 import torch
 from posegen_anerf.fit import losses, network
@@ -106,6 +107,20 @@ def test_an_interrupted_fit_goes_on(views, tmp_path):
     assert one.source == other.source
     for key, value in one.fine.state_dict().items():
         assert torch.equal(value, other.fine.state_dict()[key]), key
+
+
+def test_refined_poses_are_written(views, tmp_path):
+    options = TINY.model_copy(
+        update={"poses": True, "pose_every": 2, "pose_lr": 1e-2, "iterations": 6, "calibration": 0}
+    )
+    fit(views, options, tmp_path / "p.safetensors")
+    with np.load(tmp_path / "p.poses.npz") as written:
+        poses, pelvis = torch.from_numpy(written["poses"]), torch.from_numpy(written["pelvis"])
+    assert poses.shape == (len(views.poses), 24, 3)
+    assert pelvis.shape == (len(views.poses), 3)
+    moved = (poses[:, 1:] - views.poses).abs().amax((1, 2))
+    assert 1e-3 < moved.max() < 0.2  # radians: they have stepped, and stay near what was given
+    assert pelvis.abs().max() > 1e-3
 
 
 def test_nothing_to_resume(views, tmp_path):

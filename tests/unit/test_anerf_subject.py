@@ -13,7 +13,7 @@ from posegen_anerf.subject import FORMAT, NerfSubject
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from posegen.errors import AssetError, UsageError
+from posegen.errors import AssetError, PosegenError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_files_that_are_no_subjects(tmp_path, subject):
 
 def test_a_place_that_cannot_be_written(tmp_path, subject):
     (tmp_path / "file").write_text("")
-    with pytest.raises(AssetError, match="cannot be written"):
+    with pytest.raises(PosegenError, match="could not be written"):
         subject.save(tmp_path / "file" / "s.safetensors")
 
 

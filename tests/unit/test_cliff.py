@@ -83,11 +83,11 @@ def test_the_crop_is_3_to_4_around_the_box(cliff: Cliff) -> None:
         centre, side = cliff.square(torch.tensor([box]))
         assert side.item() == pytest.approx(height, rel=1e-6)
         crop = cliff.crop(torch.cat([x, y, x], dim=1), torch.tensor([box]))
-        assert crop.shape == (1, 3, 64, 48)
-        step = height / 64
-        torch.testing.assert_close(crop[0, 0, 32, 24], centre[0, 0] + step / 2, rtol=0, atol=1e-2)
-        torch.testing.assert_close(crop[0, 1, 32, 24], centre[0, 1] + step / 2, rtol=0, atol=1e-2)
-        torch.testing.assert_close(crop[0, 0, 32, 29] - crop[0, 0, 32, 19], torch.tensor(10 * step), rtol=0, atol=1e-2)
+        assert crop.shape == (1, 3, 128, 96)
+        step = height / 128
+        torch.testing.assert_close(crop[0, 0, 64, 48], centre[0, 0] + step / 2, rtol=0, atol=1e-2)
+        torch.testing.assert_close(crop[0, 1, 64, 48], centre[0, 1] + step / 2, rtol=0, atol=1e-2)
+        torch.testing.assert_close(crop[0, 0, 64, 53] - crop[0, 0, 64, 43], torch.tensor(10 * step), rtol=0, atol=1e-2)
 
 
 def test_without_context_the_person_is_of_ordinary_size_in_the_middle(cliff: Cliff) -> None:

@@ -97,7 +97,7 @@ def _carried(frames: Tensor, root: Tensor, template: Tensor) -> Tensor:
 
 def test_the_camera_projects_the_pelvis_to_where_it_was_seen() -> None:
     hybrik = untrained()
-    crops = pictures(3, 64)
+    crops = pictures(3, 128)
     estimate, solved = hybrik.predict(crops), hybrik.solve(crops)
     assert estimate.camera is not None
     pelvis = estimate.camera[:, :1] * estimate.camera[:, 1:]  # the joints' origin is the pelvis
@@ -137,7 +137,7 @@ def test_a_person_aside_is_seen_at_the_cameras_angle() -> None:
 def test_gradients_reach_every_weight_and_the_crop() -> None:
     hybrik = untrained()
     hybrik.module.requires_grad_(True)
-    crop = pictures(2, 64).requires_grad_()
+    crop = pictures(2, 128).requires_grad_()
     estimate = hybrik.predict(crop)
     assert estimate.body_pose is not None and estimate.global_orient is not None and estimate.betas is not None
     rng = torch.Generator().manual_seed(0)
@@ -155,7 +155,7 @@ def test_the_joints_loss_reaches_the_network_with_either_kinematics() -> None:
     for ik in ("differentiable", "official"):
         hybrik = untrained(ik=ik)
         hybrik.module.requires_grad_(True)
-        hybrik.predict(pictures(1, 64)).joints.square().sum().backward()
+        hybrik.predict(pictures(1, 128)).joints.square().sum().backward()
         gradients.append(hybrik.module.final_layer.weight.grad)
     torch.testing.assert_close(gradients[0], gradients[1])
     assert gradients[0].abs().max() > 0
@@ -166,13 +166,13 @@ def test_the_flip_test_gives_mirror_images_of_mirror_images() -> None:
     from posegen_hybrik.skeleton import mirrored
 
     hybrik = untrained(flip_test=True, precision="float32")
-    crop = pictures(1, 64)
+    crop = pictures(1, hybrik.input_size)
     here, there = (hybrik.solve(x).seen for x in (crop, crop.flip(-1)))
     torch.testing.assert_close(here.betas, there.betas)
     assert here.camera is not None and there.camera is not None
     torch.testing.assert_close(here.camera, there.camera)
     flip = torch.tensor([-1.0, 1.0, 1.0])
-    column = 4 / hybrik.input_size  # of the heatmap: the one that is lost at one side and doubled at the other
+    column = 8 / hybrik.input_size  # of the heatmap: the one that is lost at one side and doubled at the other
     torch.testing.assert_close(here.uvd, (there.uvd * flip)[:, mirrored(29)], rtol=0, atol=1.1 * column)
     torch.testing.assert_close(here.uvd[..., 1:], there.uvd[:, mirrored(29), 1:], rtol=0, atol=0.02)
 
@@ -237,7 +237,7 @@ def test_weights_say_what_they_are(tmp_path: Path) -> None:
     assert hybrik.weights == "untrained"
     torch.save(hybrik.module.state_dict(), tmp_path / "tuned.pt")
     again = Hybrik(Hybrik.Options(checkpoint=tmp_path / "tuned.pt"))
-    assert (again.weights, again.input_size) == ("open-compact", 64)
+    assert (again.weights, again.input_size) == ("open-compact", 128)
     assert sum(p.numel() for p in again.module.parameters()) * 2 <= 8e6  # bytes in half precision
 
 

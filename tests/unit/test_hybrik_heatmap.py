@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from posegen_hybrik.heatmap import mirror, soft_argmax
+from posegen_hybrik.heatmap import marginals, mirror, soft_argmax
 from posegen_hybrik.skeleton import mirrored
 from torch import Tensor
 
@@ -33,6 +33,19 @@ def test_value_and_gradient_are_those_of_the_definition(layout: torch.memory_for
     (ours * weight).sum().backward()
     (expected * weight).sum().backward()
     torch.testing.assert_close(a.grad, b.grad, rtol=0, atol=1e-6)
+
+
+def test_marginals_are_those_of_the_definition_with_any_function_of_them() -> None:
+    """Squares and cross terms, so that the gradient depends on every bin."""
+    a, b = logits().requires_grad_(), logits().requires_grad_()
+    p = b.reshape(3, JOINTS, -1).softmax(-1).reshape(3, JOINTS, DEPTH, HEIGHT, WIDTH)
+    ours, expected = marginals(a, JOINTS), (p.sum((2, 3)), p.sum((2, 4)), p.sum((3, 4)))
+    for x, y in zip(ours, expected, strict=True):
+        torch.testing.assert_close(x, y, rtol=0, atol=1e-6)
+        torch.testing.assert_close(x.sum(-1), torch.ones(3, JOINTS))
+    for across, down, away in (ours, expected):
+        (across.square().sum() + (down.amax(-1) * away.log()[..., 0]).sum()).backward()
+    torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_large_logits_do_not_overflow_and_joints_do_not_drown_each_other() -> None:

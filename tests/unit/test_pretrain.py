@@ -22,6 +22,7 @@ from posegen.pretrain.settings import load
 from posegen.pretrain.truth import mirrored, truth_of
 from posegen.settings import Selection
 from posegen.track import Phase, Track
+from posegen.types import Marginals
 
 PLAIN = {
     f"appearance.{name}": 0
@@ -155,6 +156,31 @@ def test_training_learns_what_it_sees(drawn, tmp_path):
     assert kinds == {torch.float16}
     made = stage.make("estimator", Selection(name="spin", options={"checkpoint": str(out)}), CPU)
     assert made.weights == "open-compact"
+
+
+def test_heatmaps_are_taught_the_places_that_hybrik_lifts_to_the_truth(drawn):
+    """Heatmaps that are least surprised say a place from which HybrIK's own lifting comes back to the true joints."""
+    from posegen_hybrik.lifting import EXTENT, lift
+
+    _, train, _, truth = drawn
+    chosen = settings(estimator="hybrik")
+    estimator, square = stage._untrained(chosen, CPU)
+    body = mesh("s1").body
+    training = stage.Training(estimator, body.joint_set("smpl24"), train, truth, chosen, square)
+    centre, side = square(truth.box)
+    logits = [torch.zeros(len(train), 24, 64, requires_grad=True) for _ in range(3)]
+    adam = torch.optim.Adam(logits, lr=0.3)
+    for _ in range(300):
+        adam.zero_grad()
+        seen = Marginals(*(x.softmax(-1) for x in logits), extent=2.2)
+        training._surprise(seen, truth, truth.box).backward()
+        adam.step()
+    place = torch.stack([x.detach().softmax(-1) @ torch.arange(64.0) / 64 - 0.5 for x in logits], -1)
+    depth = side / train.focal * chosen.bank.distance / EXTENT  # where HybrIK's camera shows the crop as large
+    middle = (centre - train.centre) / train.focal[:, None] / EXTENT
+    lifted = lift(place, depth, 2.2, middle).skeleton
+    error = (lifted - (truth.joints - truth.joints[:, :1])).norm(dim=-1)
+    assert error.mean() < 0.02 and error.max() < 0.08  # metres; its camera has another focal length
 
 
 def test_a_resumed_training_equals_an_undisturbed_one(drawn, tmp_path):

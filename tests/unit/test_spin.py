@@ -101,7 +101,7 @@ def test_the_whole_pixel_crop_differs_by_less_than_a_pixel_of_the_picture() -> N
     box = torch.tensor([[211.3, 60.7, 399.9, 413.2]])
     difference = (smooth.crop(column, box) - whole.crop(column, box)).abs()[..., 8:-8]
     assert 0.05 < difference.max() < 1.1  # 0.9: corners are cut to whole pixels
-    assert smooth.crop(column, box).shape == whole.crop(column, box).shape == (1, 3, 64, 64)
+    assert smooth.crop(column, box).shape == whole.crop(column, box).shape == (1, 3, 128, 128)
     beyond = torch.tensor([[-300.0, -200.0, 90.0, 100.0]])
     assert whole.crop(column, beyond)[0, :, :30, :30].abs().max() == 0
 
@@ -180,8 +180,8 @@ def test_weights_say_what_they_are(tmp_path: Path) -> None:
     assert spin.weights == "untrained"
     torch.save(spin.module.state_dict(), tmp_path / "tuned.pt")
     again = Spin(Spin.Options(checkpoint=tmp_path / "tuned.pt"))
-    assert (again.weights, again.input_size) == ("open-compact", 64)
-    crops = pictures(2, 64)
+    assert (again.weights, again.input_size) == ("open-compact", 128)
+    crops = pictures(2, 128)
     assert torch.equal(again.predict(crops).joints, spin.predict(crops).joints)
 
 

@@ -87,9 +87,9 @@ class TestFinetuning:
             losses += [p.loss for p in tuning.epoch(bank(6), torch.Generator().manual_seed(tuning.epochs))]
         return losses
 
-    @pytest.mark.parametrize("stop", [1, 2])
-    def test_training_goes_on_to_the_same_bits(self, tmp_path: Path, stop: int) -> None:
-        settings: dict[str, Any] = {"epochs": 3, "batch": 4}
+    @pytest.mark.parametrize(("stop", "rank"), [(1, 0), (2, 0), (1, 2)])
+    def test_training_goes_on_to_the_same_bits(self, tmp_path: Path, stop: int, rank: int) -> None:
+        settings: dict[str, Any] = {"epochs": 3, "batch": 4, "rank": rank}
         whole = finetuning(**settings)
         expected = self.epochs(whole, 3)
         first = finetuning(**settings)

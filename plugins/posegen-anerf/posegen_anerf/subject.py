@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -11,10 +10,10 @@ from typing import Literal
 import pydantic
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from posegen.errors import AssetError, nearest
+from posegen.nn.checkpoint import save_tensors
 from posegen_anerf.config import FieldConfig
 from posegen_anerf.field import Field
 
@@ -57,7 +56,7 @@ class NerfSubject:
     def save(self, path: Path, half: bool = False) -> None:
         """Write safetensors, in one step: a full disk leaves the old file. half: weights as float16.
 
-        Raises AssetError when it cannot be written.
+        Raises PosegenError when it cannot be written.
         """
         tensors = {f"fine.{k}": v for k, v in self.fine.state_dict().items()}
         if self.coarse is not None:
@@ -68,16 +67,7 @@ class NerfSubject:
         tensors |= {k: v.float() for k, v in extra.items() if v is not None}
         about = {"format": FORMAT, "config": self.config.model_dump_json(), "body": self.body}
         about["source"] = json.dumps(self.source, sort_keys=True)
-        content = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, about)
-        part = path.with_name(path.name + ".part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(content)
-            part.replace(path)
-        except OSError as error:
-            with suppress(OSError):
-                part.unlink()
-            raise AssetError(f"{path} cannot be written: {error.strerror}", "choose another folder") from error
+        save_tensors(path, tensors, about)
 
     @classmethod
     def load(cls, path: Path) -> NerfSubject:

@@ -34,8 +34,8 @@ class BlazePose:
     class Options(BaseOptions):
         variant: Literal["lite", "full"] = "lite"
         """Size of the network: lite (1.3 M parameters) or full (3.1 M)."""
-        lr: float = Field(5e-6, gt=0)
-        """Learning rate of fine-tuning. The weights have batch norm folded in and are easily spoilt by more."""
+        lr: float = Field(3e-5, gt=0)
+        """Learning rate of fine-tuning. The weights have batch norm folded in: more of it spoils them."""
         freeze: tuple[str, ...] = ("*.bias", "world.*", "screen.*", "person.*")
         """Patterns of the names of parameters that fine-tuning leaves as they are. With biases and the last layer free,
         the network learns first that people without a visible face turn their back, and unlearns real photographs."""

@@ -18,7 +18,15 @@ from posegen.nn.checkpoint import Checkpoint, load_exact, read
 from posegen.nn.imagenet import standardise
 from posegen.nn.integer_crop import integer_crop
 from posegen.nn.precision import Precision, autocast
-from posegen.nn.smpl import SkeletonName, Weights, published, published_skeleton, to_estimate, weights_file
+from posegen.nn.smpl import (
+    SkeletonName,
+    Weights,
+    learning_rate,
+    published,
+    published_skeleton,
+    to_estimate,
+    weights_file,
+)
 from posegen.options import Options as BaseOptions
 from posegen.types import Estimate
 from posegen_cliff.camera import box_info, default_focal
@@ -47,8 +55,9 @@ class Cliff:
         skeleton: SkeletonName = "auto"
         """Bones under official weights: smpl (asset smpl-neutral) or fixed (one for everybody, as PoseGen's published
         script has it); auto is smpl where that is registered."""
-        lr: float = Field(5e-5, gt=0)
-        """Learning rate of fine-tuning."""
+        lr: float | None = Field(None, gt=0)
+        """Learning rate of fine-tuning; none is 5e-5 for published weights, as PoseGen's script has it, and 3e-4 for
+        the small network."""
         freeze: tuple[str, ...] = ()
         """Patterns of the names of parameters that fine-tuning leaves as they are."""
         scale: float = Field(1.1, gt=0)
@@ -59,7 +68,7 @@ class Cliff:
         """Arithmetic of the convolutions; auto is bfloat16 where the machine has it."""
 
     def __init__(self, options: Options, *, device: torch.device | str = "cpu") -> None:
-        self.options, self.lr, self.frozen = options, options.lr, options.freeze
+        self.options, self.frozen = options, options.freeze
         file = weights_file("cliff", options.weights, options.checkpoint, _open_compact)
         checkpoint = None if file is None else read(file)
         self.variant = "compact" if checkpoint is None else _variant(checkpoint)
@@ -71,6 +80,7 @@ class Cliff:
         self.skeleton = self._skeleton().to(device)
         compact = "untrained" if file is None else "open-compact"
         self.weights = published(self.skeleton) if self.variant != "compact" else compact
+        self.lr = options.lr or learning_rate(self.variant != "compact")
 
     def square(self, box: Tensor) -> tuple[Tensor, Tensor]:
         """Boxes (N,4) -> centre (N,2) and height (N,) of the crop, pixels."""
@@ -80,7 +90,7 @@ class Cliff:
         return (low + high) / 2, torch.maximum(width * rows / columns, height) * self.options.scale
 
     def crop(self, image: Tensor, box: Tensor) -> Tensor:
-        """image (N,3,H,W) and boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,256,192), or (N,3,64,48) for the small network.
+        """image (N,3,H,W) and boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,256,192), or (N,3,128,96) for the small network.
 
         Differentiable with respect to the image.
         """

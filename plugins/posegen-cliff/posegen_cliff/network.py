@@ -27,7 +27,7 @@ class Variant:
 VARIANTS = {
     "res50": Variant(lambda: ResNet((3, 4, 6, 3)), hidden=1024, size=(256, 192)),
     "hr48": Variant(HRNet, hidden=1024, size=(256, 192)),
-    "compact": Variant(lambda: ResNet((2, 2, 2, 2), bottleneck=False, width=32), hidden=512, size=(64, 48)),
+    "compact": Variant(lambda: ResNet((2, 2, 2, 2), bottleneck=False, width=32), hidden=512, size=(128, 96)),
 }
 FIRST: dict[tuple[int, ...], str] = {(64, 3, 7, 7): "res50", (64, 3, 3, 3): "hr48", (32, 3, 7, 7): "compact"}
 """Shape of ``encoder.conv1.weight`` -> variant."""

@@ -14,9 +14,9 @@ from posegen.body import Body
 from posegen.errors import UsageError
 from posegen.geometry import resample, rotmat_to_rotvec, square
 from posegen.nn.precision import Precision
-from posegen.nn.smpl import Weights, weights_file
+from posegen.nn.smpl import Weights, learning_rate, weights_file
 from posegen.options import Options as BaseOptions
-from posegen.types import Estimate
+from posegen.types import Estimate, Marginals
 from posegen_hybrik import weights
 from posegen_hybrik.lifting import EXTENT
 from posegen_hybrik.smpl import Smpl
@@ -44,8 +44,9 @@ class Hybrik:
         the skeleton."""
         flip_test: bool = False
         """Average with what is seen in the mirrored crop, as published evaluations do; twice the time."""
-        lr: float = Field(5e-5, gt=0)
-        """Learning rate of fine-tuning."""
+        lr: float | None = Field(None, gt=0)
+        """Learning rate of fine-tuning; none is 5e-5 for published weights, as PoseGen's script has it, and 3e-4 for
+        the small network."""
         freeze: tuple[str, ...] = ()
         """Patterns of the names of parameters that fine-tuning leaves as they are."""
         scale: float = Field(1.25, gt=0)
@@ -54,10 +55,11 @@ class Hybrik:
         """Arithmetic of the convolutions; auto is bfloat16 where the machine has it."""
 
     def __init__(self, options: Options, *, device: torch.device | str = "cpu") -> None:
-        self.options, self.lr, self.frozen = options, options.lr, options.freeze
+        self.options, self.frozen = options, options.freeze
         file = weights_file("hybrik", options.weights, options.checkpoint, weights.open_compact)
         network = weights.untrained() if file is None else weights.load(file)
         self.weights = "untrained" if file is None else "official" if network.variant.smpl else "open-compact"
+        self.lr = options.lr or learning_rate(network.variant.smpl)
         self.input_size = network.variant.size
         self.module = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
@@ -99,7 +101,14 @@ class Hybrik:
             betas=solved.seen.betas,
             camera=torch.cat([2 * solved.scale[:, None], shift], dim=1),
             visibility=None if solved.seen.sigma is None else 1 - solved.seen.sigma[:, :24],
+            marginals=self._marginals(solved.seen.along),
         )
+
+    def _marginals(self, along: tuple[Tensor, Tensor, Tensor] | None) -> Marginals | None:
+        if along is None:
+            return None
+        across, down, away = (p[:, :24] for p in along)
+        return Marginals(across, down, away, self.module.variant.depth_factor)
 
     def solve(self, crop: Tensor, context: Tensor | None = None) -> Solved:
         """crop (N,3,S,S) -> all that HybrIK says, leaves and rotation matrices included."""

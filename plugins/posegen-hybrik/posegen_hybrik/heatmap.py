@@ -12,13 +12,25 @@ from posegen_hybrik.skeleton import mirrored
 
 
 def soft_argmax(heatmaps: Tensor, joints: int) -> Tensor:
-    """Logits (N,J*D,H,W) -> expected place u, v, d (N,J,3), each index / size - 0.5; one softmax over all voxels.
+    """Logits (N,J*D,H,W) -> expected place u, v, d (N,J,3), each index / size - 0.5; one softmax over all voxels."""
+    return expected(marginals(heatmaps, joints))
+
+
+def marginals(heatmaps: Tensor, joints: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits (N,J*D,H,W) -> probabilities along each axis, (N,J,W), (N,J,H), (N,J,D), of one softmax over all voxels.
 
     Fastest with channels last, which is read as it lies. Keeps the logits alone for the gradient, of which there is
     the first; on the CPU nothing else has the size of more than one person's volume.
     """
-    place: Tensor = _SoftArgmax.apply(heatmaps.contiguous(memory_format=torch.channels_last), joints)  # type: ignore[no-untyped-call]
-    return place
+    along: tuple[Tensor, Tensor, Tensor] = _Marginals.apply(  # type: ignore[no-untyped-call]
+        heatmaps.contiguous(memory_format=torch.channels_last), joints
+    )
+    return along
+
+
+def expected(along: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """Probabilities along each axis, (N,J,S) each -> expected place (N,J,3), each index / size - 0.5."""
+    return torch.stack([p @ torch.arange(p.shape[-1]).to(p) / p.shape[-1] for p in along], dim=-1) - 0.5
 
 
 def mirror(heatmaps: Tensor, joints: int) -> Tensor:
@@ -36,44 +48,44 @@ def moved_columns(width: int) -> list[int]:
     return [width - 1, *range(width - 1, 0, -1)]
 
 
-class _SoftArgmax(torch.autograd.Function):
-    """The expectation of the coordinates is linear in the probabilities p: its gradient is p (c - E c)."""
+class _Marginals(torch.autograd.Function):
+    """A function of the marginals changes by p (g - E g) with the logits, g the sum of its gradients along the axes."""
 
     @staticmethod
-    def forward(ctx: Any, heatmaps: Tensor, joints: int) -> Tensor:
+    def forward(ctx: Any, heatmaps: Tensor, joints: int) -> tuple[Tensor, Tensor, Tensor]:
         volumes = _volumes(heatmaps, joints)
-        pixels, slices = _pixels(heatmaps), _slices(volumes)
         workspace = _workspace(volumes)
-        places, tops, totals = [], [], []
+        across, down, away, tops, totals = [], [], [], [], []
         for volume in torch.split(volumes, len(workspace)):
             mass = workspace[: len(volume)].copy_(volume)
             top = mass.amax(1).amax(-1)[:, None, :, None]
-            mass = mass.sub_(top).exp_() @ slices  # (n,HW,J,2): of a column of voxels, and times their depth
-            sums = torch.einsum("ip,npjk->njki", pixels, mass)  # (n,J,2,3)
-            total = sums[:, :, 0, :1]
-            places.append(torch.cat([sums[:, :, 0, 1:], sums[:, :, 1, :1]], dim=-1) / total)
+            mass.sub_(top).exp_()
+            columns = mass.sum(-1).unflatten(1, heatmaps.shape[2:])  # (n,H,W,J)
+            away.append(mass.sum(1))
+            across.append(columns.sum(1).transpose(1, 2))
+            down.append(columns.sum(2).transpose(1, 2))
             tops.append(top)
-            totals.append(total)
-        place = torch.cat(places)
-        ctx.save_for_backward(heatmaps, place, torch.cat(tops), torch.cat(totals))
-        return place - 0.5
+            totals.append(away[-1].sum(-1, keepdim=True))
+        total = torch.cat(totals)
+        along = torch.cat(across) / total, torch.cat(down) / total, torch.cat(away) / total
+        ctx.save_for_backward(heatmaps, *along, torch.cat(tops), total)
+        return along
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override, unused-ignore]
-        heatmaps, place, top, total = ctx.saved_tensors
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # type: ignore[override, unused-ignore]
+        heatmaps, *along, top, total = ctx.saved_tensors
         out = torch.empty_like(heatmaps)
-        volumes, outs = _volumes(heatmaps, place.shape[1]), _volumes(out, place.shape[1])
-        pixels, slices = _pixels(heatmaps)[1:], _slices(volumes)[:, 1]
-        weighed = gradient / total
-        flat = torch.einsum("ip,nji->npj", pixels, weighed[..., :2]) - (weighed * place).sum(-1)[:, None]
-        deep = weighed[..., 2:] * slices
+        volumes, outs = _volumes(heatmaps, total.shape[1]), _volumes(out, total.shape[1])
+        mean = sum((g * p).sum(-1, keepdim=True) for g, p in zip(gradients, along, strict=True))
+        across, down, away = gradients[0] / total, gradients[1] / total, (gradients[2] - mean) / total
+        flat = (down[..., None] + across[..., None, :]).flatten(2).transpose(1, 2)  # (N,HW,J)
         workspace = _workspace(volumes)
         change = torch.empty_like(workspace)
         for i in range(0, len(volumes), len(workspace)):
             part = slice(i, i + len(workspace))
             n = len(volumes[part])
-            torch.add(flat[part, ..., None], deep[part, None], out=change[:n])
+            torch.add(flat[part, ..., None], away[part, None], out=change[:n])
             mass = workspace[:n].copy_(volumes[part]).sub_(top[part]).exp_()
             outs[part] = change[:n].mul_(mass)
         return out, None
@@ -88,18 +100,3 @@ def _workspace(volumes: Tensor) -> Tensor:
     """Room for as many volumes as are worked on at once: a CPU's cache holds one, a GPU wants all of them."""
     count = 1 if volumes.device.type == "cpu" else max(1, len(volumes))
     return torch.empty(count, *volumes.shape[1:], device=volumes.device)
-
-
-def _pixels(heatmaps: Tensor) -> Tensor:
-    """1, x and y of every pixel (3,HW), in sides."""
-    height, width = heatmaps.shape[2:]
-    x = torch.arange(width, device=heatmaps.device) / width
-    y = torch.arange(height, device=heatmaps.device) / height
-    return torch.stack([torch.ones(height * width, device=x.device), x.repeat(height), y.repeat_interleave(width)])
-
-
-def _slices(volumes: Tensor) -> Tensor:
-    """1 and depth of every slice (D,2)."""
-    depth = volumes.shape[-1]
-    z = torch.arange(depth, device=volumes.device) / depth
-    return torch.stack([torch.ones_like(z), z], dim=1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from posegen.nn.hrnet import HRNet
 from posegen.nn.precision import Precision, autocast
 from posegen.nn.resnet import ResNet
-from posegen_hybrik.heatmap import mirror, soft_argmax
+from posegen_hybrik.heatmap import expected, marginals, mirror
 from posegen_hybrik.open_body import open_skeleton
 from posegen_hybrik.skeleton import JOINTS, mirrored
 from posegen_hybrik.smpl import RestJoints, Smpl
@@ -26,7 +26,7 @@ class Seen:
     """uvd: (N,J,3), place in the crop as ``soft_argmax`` gives it.  betas: (N,10).  phi: (N,23,2), twists.
 
     camera: (N,3) scale and shift, or (N,1) scale.  ends: (N,5,4), quaternions of the 24-joint variant.
-    sigma: (N,29), uncertainty in [0,1].
+    sigma: (N,29), uncertainty in [0,1].  along: ``marginals`` of the heatmaps, of one look at the crop as it is.
     """
 
     uvd: Tensor
@@ -35,6 +35,7 @@ class Seen:
     camera: Tensor | None
     ends: Tensor | None
     sigma: Tensor | None
+    along: tuple[Tensor, Tensor, Tensor] | None = None
 
 
 class HybrikNet(nn.Module):
@@ -53,7 +54,7 @@ class HybrikNet(nn.Module):
         else:
             self.preact = ResNet(variant.blocks, bottleneck=False, width=variant.width)
             features, code = self.preact.width_out, variant.hidden
-            self.deconv_layers = _deconvolutions(features, variant.deconv)
+            self.deconv_layers = _deconvolutions(features, variant.deconv, variant.deconvs)
             self.final_layer = nn.Conv2d(variant.deconv, heatmaps, 1)
             self.fc1, self.drop1 = nn.Linear(features, code), nn.Dropout(DROPOUT)
             self.fc2, self.drop2 = nn.Linear(code, code), nn.Dropout(DROPOUT)
@@ -88,13 +89,15 @@ class HybrikNet(nn.Module):
         if mirrored and self.variant.camera:
             heatmaps = mirror(heatmaps, self.variant.joints)
         code = self._code(features.float().mean((2, 3)))
+        along = marginals(heatmaps, self.variant.joints)
         seen = Seen(
-            uvd=soft_argmax(heatmaps, self.variant.joints),
+            uvd=expected(along),
             betas=self.decshape(code) + self.init_shape,
             phi=self.decphi(code).reshape(-1, 23, 2),
             camera=self._camera(code) if self.variant.camera else None,
             ends=self.decleaf(code).reshape(-1, 5, 4) if self.variant.joints == JOINTS else None,
             sigma=self.decsigma(code).sigmoid() if self.variant.sigma else None,
+            along=along,
         )
         return _unmirrored(seen) if mirrored else seen
 
@@ -124,9 +127,9 @@ def normalised(crop: Tensor) -> Tensor:
     return (crop - mean) / deviation
 
 
-def _deconvolutions(width_in: int, width: int) -> nn.Sequential:
+def _deconvolutions(width_in: int, width: int, count: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for channels in (width_in, width, width):
+    for channels in (width_in, *[width] * (count - 1)):
         layers += [nn.ConvTranspose2d(channels, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width)]
         layers += [nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)

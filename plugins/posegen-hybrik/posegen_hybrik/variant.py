@@ -15,8 +15,8 @@ class Variant:
 
     joints: 24, or 29 with leaves.  camera: numbers that the camera head gives: 3 (scale and shift), 1 (scale) or 0,
     with which the root's depth must be known.  sigma: a head says how uncertain each joint is.  blocks, width, deconv,
-    hidden: the ResNet's, its deconvolutions' and its regressor's sizes.  depth: slices of a heatmap.  size: pixels of
-    the crop.  smpl: the network carries SMPL's arrays, not its skeleton alone.
+    deconvs, hidden: the ResNet's, its deconvolutions' and its regressor's sizes.  depth: slices of a heatmap.
+    size: pixels of the crop.  smpl: the network carries SMPL's arrays, not its skeleton alone.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Variant:
     blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
     width: int = 64
     deconv: int = 256
+    deconvs: int = 3
     hidden: int = 1024
     depth: int = 64
     size: int = 256
@@ -48,9 +49,10 @@ COMPACT = Variant(
     blocks=(2, 2, 2, 2),
     width=32,
     deconv=96,
+    deconvs=2,
     hidden=256,
-    depth=32,
-    size=64,
+    depth=16,
+    size=128,
     sigma=False,
     smpl=False,
 )

@@ -18,7 +18,15 @@ from posegen.nn.checkpoint import Checkpoint, load_exact, read
 from posegen.nn.imagenet import standardise
 from posegen.nn.integer_crop import integer_crop
 from posegen.nn.precision import Precision, autocast
-from posegen.nn.smpl import SkeletonName, Weights, published, published_skeleton, to_estimate, weights_file
+from posegen.nn.smpl import (
+    SkeletonName,
+    Weights,
+    learning_rate,
+    published,
+    published_skeleton,
+    to_estimate,
+    weights_file,
+)
 from posegen.options import Options as BaseOptions
 from posegen.types import Estimate
 from posegen_spin.network import COMPACT, OFFICIAL, SpinNet
@@ -46,8 +54,9 @@ class Spin:
         skeleton: SkeletonName = "auto"
         """Bones under official weights: smpl (asset smpl-neutral) or fixed (one for everybody, as PoseGen's published
         script has it); auto is smpl where that is registered."""
-        lr: float = Field(5e-5, gt=0)
-        """Learning rate of fine-tuning."""
+        lr: float | None = Field(None, gt=0)
+        """Learning rate of fine-tuning; none is 5e-5 for published weights, as PoseGen's script has it, and 3e-4 for
+        the small network."""
         freeze: tuple[str, ...] = ()
         """Patterns of the names of parameters that fine-tuning leaves as they are."""
         scale: float = Field(1.2, gt=0)
@@ -58,7 +67,7 @@ class Spin:
         """Arithmetic of the convolutions; auto is bfloat16 where the machine has it."""
 
     def __init__(self, options: Options, *, device: torch.device | str = "cpu") -> None:
-        self.options, self.lr, self.frozen = options, options.lr, options.freeze
+        self.options, self.frozen = options, options.freeze
         file = weights_file("spin", options.weights, options.checkpoint, _open_compact)
         checkpoint = None if file is None else read(file)
         self.architecture = COMPACT if checkpoint is None or _is_compact(checkpoint) else OFFICIAL
@@ -70,6 +79,7 @@ class Spin:
         self.skeleton = self._skeleton().to(device)
         compact = "untrained" if file is None else "open-compact"
         self.weights = published(self.skeleton) if self.architecture == OFFICIAL else compact
+        self.lr = options.lr or learning_rate(self.architecture == OFFICIAL)
 
     def crop(self, image: Tensor, box: Tensor) -> Tensor:
         """image (N,3,H,W) and boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,S,S), the box made square and scaled.

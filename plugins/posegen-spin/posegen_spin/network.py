@@ -22,7 +22,7 @@ class Architecture:
 
 
 OFFICIAL = Architecture((3, 4, 6, 3), bottleneck=True, width=64, hidden=1024, size=224)
-COMPACT = Architecture((2, 2, 2, 2), bottleneck=False, width=32, hidden=512, size=64)
+COMPACT = Architecture((2, 2, 2, 2), bottleneck=False, width=32, hidden=512, size=128)
 
 
 class SpinNet(ResNet, Regressor):

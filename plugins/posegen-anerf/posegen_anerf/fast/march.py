@@ -108,26 +108,41 @@ def march(encoder: Encoder, rays: Rays, stop: float) -> Marched:
     """stop: a ray ends once less than this share of light would come from behind."""
     count = len(rays.pixels)
     queue, state = np.arange(count, dtype=np.int32), np.array([0, count])
-    done, light = np.zeros(count, np.int32), np.ones(count, np.float32)
+    done, seen, light = np.zeros(count, np.int32), np.zeros(count, np.int32), np.ones(count, np.float32)
     raw = np.empty(len(rays.nodes), np.float32)
-    ray, depth, begin = np.empty(BATCH, np.int32), np.empty(BATCH, np.float32), np.empty(BATCH + 1, np.int32)
-    kept, kept_node = np.empty(BATCH, np.int64), np.empty(BATCH, np.int32)
+    ray, node, begin = np.empty(BATCH, np.int32), np.empty(BATCH, np.int32), np.empty(BATCH + 1, np.int32)
+    depth, kept = np.empty(BATCH, np.float32), np.empty(BATCH, np.int64)
     hidden: list[Tensor] = []
     kept_ray: list[Ints] = []
     kept_nodes: list[Ints] = []
     samples = 0
     first, nodes = rays.first, rays.nodes
     while state[1]:
-        taken, n = stream.fill(queue, state, first, done, nodes, rays.step, ray, depth, begin)
+        taken, n = stream.fill(queue, state, first, done, seen, nodes, rays.step, raw, ray, node, depth, begin)
         units = encoder.network.trunk(encoder.features(rays, ray[:n], depth[:n]))[-1]
         density = encoder.density(units, n)
         keep = stream.advance(
-            queue, state, first, done, nodes, rays.length, stop, taken, begin, ray, density, raw, light, kept, kept_node
+            queue,
+            state,
+            first,
+            done,
+            seen,
+            nodes,
+            rays.length,
+            stop,
+            taken,
+            begin,
+            ray,
+            node,
+            density,
+            raw,
+            light,
+            kept,
         )
         rows = kept[:keep]
         hidden.append(units[torch.from_numpy(rows)])
         kept_ray.append(ray[rows])
-        kept_nodes.append(kept_node[:keep].copy())
+        kept_nodes.append(node[rows])
         samples += n
     weights, rgb = np.zeros(len(nodes), np.float32), np.zeros((count, 3), np.float32)
     integrate.weigh(first, done, nodes, raw, rays.length, weights, light)

@@ -14,8 +14,9 @@ import torch
 from torch import Generator, Tensor
 
 from posegen.errors import AssetError, PosegenError
+from posegen.nn.checkpoint import save_arrays
 from posegen.types import Views
-from posegen_anerf.config import FieldConfig
+from posegen_anerf.config import PRESETS, FieldConfig
 from posegen_anerf.fast.calibrate import calibrate
 from posegen_anerf.fast.weights import best_precision
 from posegen_anerf.field import Field
@@ -72,6 +73,8 @@ class Fit:
             framecode_size=options.framecode,
             framecodes=len(views) if options.framecode else 0,
             single=True,
+            samples=PRESETS["surreal_single"].samples,
+            importance=PRESETS["surreal_single"].importance,
         )
         self.field = Field(config).initialise(self.rng)
         _sharpen(self.field, options.direction)
@@ -191,7 +194,8 @@ def fit(
 ) -> Fitted:
     """Learn a field from views, and write it to ``out``, a ``.safetensors``, again at every measurement.
 
-    Beside it lies ``out`` + ``.fit``, from which ``resume`` goes on: to the same bits as without interruption. Raises
+    Beside it lies ``out`` + ``.fit``, from which ``resume`` goes on: to the same bits as without interruption. Once
+    poses have been refined, ``.poses.npz`` holds them: poses (P,24,3), pelvis (P,3), against the given roots. Raises
     PosegenError for a fit that diverges, UsageError and AssetError for a file that cannot be gone on from.
     """
     run, state = Fit(views, options), out.with_name(out.name + ".fit")
@@ -219,6 +223,9 @@ def fit(
         with suppress(AssetError):  # a fit cut short is fog, which has no end: it can still be looked at
             subject.margins = calibrate(subject, views.poses, options.calibration, options.seed)
     subject.save(out, half=True)
+    if options.poses:
+        poses, pelvis = run.poses.theta()
+        save_arrays(out.with_suffix(".poses.npz"), {"poses": poses.numpy(), "pelvis": pelvis.numpy()})
     state.unlink(missing_ok=True)
     return Fitted(subject, quality, run.done)
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from posegen.errors import AssetError, UsageError
+from posegen.nn.checkpoint import save_tensors
 from posegen_anerf.fit.options import FitOptions
 
 _FREE = {"every", "patience", "calibration"}  # they change nothing of what is learned
@@ -23,22 +22,13 @@ def save_state(
     path: Path, modules: Mapping[str, nn.Module], optimisers: Mapping[str, torch.optim.Optimizer],
     extra: Mapping[str, Tensor], options: FitOptions,
 ) -> None:  # fmt: skip
-    """Write it in one step: a full disk leaves the old file. Raises AssetError when it cannot be written."""
+    """Write it in one step: a full disk leaves the old file. Raises PosegenError when it cannot be written."""
     tensors = {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     for name, optimiser in optimisers.items():
         for i, entry in optimiser.state_dict()["state"].items():
             tensors |= {f"{name}.{i}.{key}": torch.as_tensor(value) for key, value in entry.items()}
     tensors |= {f"extra.{key}": value for key, value in extra.items()}
-    whole = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(save(whole, {"options": options.model_dump_json()}))
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise AssetError(f"{path} cannot be written: {error.strerror}", "choose another --out") from error
+    save_tensors(path, tensors, {"options": options.model_dump_json()})
 
 
 def load_state(
