@@ -112,12 +112,15 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], source: Path, repair: str) -> None:
     """Put back what ``optimizer_tensors`` gave. Raises AssetError for the state of other parameters."""
-    shapes = [p.shape for group in optimizer.param_groups for p in group["params"]]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, _, name = key.partition(".")
-        if not (index.isdecimal() and int(index) < len(shapes) and value.shape in ((), shapes[int(index)])):
+        own = parameters[int(index)] if index.isdecimal() and int(index) < len(parameters) else None
+        if own is None or value.shape not in ((), own.shape):
             raise AssetError(f"{source}: the optimiser's '{key}' fits no parameter", repair)
+        if value.shape:  # laid out as the parameter is: fused steps go through the memory of both side by side
+            value = torch.empty_like(own, dtype=value.dtype, requires_grad=False).copy_(value)
         state.setdefault(int(index), {})[name] = value
     if len({frozenset(entry) for entry in state.values()}) > 1:
         raise AssetError(f"{source} lacks a part of the optimiser's state", repair)

@@ -123,7 +123,7 @@ def test_options_of_plugins_are_checked_like_settings(assignment, message, hint)
 
 def test_feedback_through_the_image_needs_a_differentiable_renderer(parts):
     with pytest.raises(UsageError, match="feedback 'rendered' needs a differentiable renderer; mesh is not") as error:
-        parts("feedback.mode=rendered")
+        parts("renderer=mesh", "feedback.mode=rendered")
     assert "--set feedback.mode=label" in error.value.hint
 
 

@@ -64,12 +64,12 @@ def made_keys(made):
         ("renderer=anerf", "renderer", Selection(name="anerf")),
         ("renderer.name=anerf", "renderer", Selection(name="anerf")),
         ("prior = posegen-x:normal", "prior", Selection(name="posegen-x:normal")),
-        ("renderer.light=[1, 2]", "renderer", Selection(name="mesh", options={"light": [1, 2]})),
-        ('renderer.subject="3"', "renderer", Selection(name="mesh", options={"subject": "3"})),
-        ("renderer.a.b=true", "renderer", Selection(name="mesh", options={"a": {"b": True}})),
-        ("renderer={subject = 's2'}", "renderer", Selection(name="mesh", options={"subject": "s2"})),
-        ("renderer.path=/tmp/a=b", "renderer", Selection(name="mesh", options={"path": "/tmp/a=b"})),
-        ("renderer.path=", "renderer", Selection(name="mesh", options={"path": ""})),
+        ("renderer.light=[1, 2]", "renderer", Selection(name="anerf", options={"light": [1, 2]})),
+        ('renderer.subject="3"', "renderer", Selection(name="anerf", options={"subject": "3"})),
+        ("renderer.a.b=true", "renderer", Selection(name="anerf", options={"a": {"b": True}})),
+        ("renderer={subject = 's2'}", "renderer", Selection(name="anerf", options={"subject": "s2"})),
+        ("renderer.path=/tmp/a=b", "renderer", Selection(name="anerf", options={"path": "/tmp/a=b"})),
+        ("renderer.path=", "renderer", Selection(name="anerf", options={"path": ""})),
     ],
 )
 def test_assignments_are_toml_values_or_else_text(assignment, kind, expected):
