@@ -68,7 +68,7 @@ def made_keys(made):
         ('renderer.subject="3"', "renderer", Selection(name="anerf", options={"subject": "3"})),
         ("renderer.a.b=true", "renderer", Selection(name="anerf", options={"a": {"b": True}})),
         ("renderer={subject = 's2'}", "renderer", Selection(name="anerf", options={"subject": "s2"})),
-        ("renderer.path=/tmp/a=b", "renderer", Selection(name="anerf", options={"path": "/tmp/a=b"})),
+        ("renderer.path=some/a=b", "renderer", Selection(name="anerf", options={"path": "some/a=b"})),
         ("renderer.path=", "renderer", Selection(name="anerf", options={"path": ""})),
     ],
 )
