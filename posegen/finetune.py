@@ -41,6 +41,7 @@ class Finetuning:
     """Fine-tunes ``estimator.module`` in place; batch-norm statistics stay frozen, as in the published script.
 
     replay: labelled in-distribution renders.  recall: banks of what the original network saw, with their weights.
+    seed: the run's, from which low-rank factors start.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Finetuning:
         recall: list[tuple[float, Bank]],
         settings: FinetuneSettings,
         retain: RetainSettings,
+        seed: int = 0,
     ) -> None:
         self.estimator, self.joint_set = estimator, joint_set
         self.replay, self.recall = replay, recall
@@ -60,9 +62,9 @@ class Finetuning:
         self.module: nn.Module = estimator.module
         self.original = {name: p.detach().clone() for name, p in self.module.named_parameters()}
         self.lr = settings.lr or estimator.lr
-        self.low_rank = (
-            LowRank(self.module.parameters(), settings.rank, stream(0, "low rank")) if settings.rank else None
-        )
+        self.low_rank: LowRank | None = None
+        if settings.rank:
+            self.low_rank = LowRank(self.module.parameters(), settings.rank, stream(seed, "low rank"))
         self.adam = torch.optim.Adam(self._trained(), lr=self.lr)
         self.device = next(self.module.parameters()).device
         self.epochs = 0

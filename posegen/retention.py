@@ -52,6 +52,7 @@ def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
         recall=recall,
         settings=context.settings.finetune,
         retain=retain,
+        seed=context.settings.seed,
     )
     if context.directory.finetuning.is_file():
         states.load_finetuning(context.directory.finetuning, made)
