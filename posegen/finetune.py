@@ -92,8 +92,9 @@ class Finetuning:
     def step(self, labelled: list[tuple[Tensor, Tensor]], rng: torch.Generator) -> Progress:
         """One step on labelled crops and on what is recalled."""
         recalled = [bank.pick(self.recalled, rng) for _, bank in self.recall]
-        crops = torch.cat([crop.to(self.device) for crop, _ in labelled + recalled])
-        truth = torch.cat([target for _, target in labelled]).to(self.device)
+        crops, targets = (torch.cat(part).to(self.device) for part in zip(*labelled, *recalled, strict=True))
+        crops, targets = self._mirror_some(crops, targets, rng)
+        truth = targets[: sum(len(target) for _, target in labelled)]
         joints = self.estimator.predict(crops).joints
         s = self.settings
         loss, kept = losses.finetune(
@@ -106,9 +107,10 @@ class Finetuning:
             joints=s.joints,
         )
         total, distilled, start = loss, loss.new_zeros(()), len(truth)
-        for (weight, _), (_, seen) in zip(self.recall, recalled, strict=True):
-            distance = (joints[start : start + len(seen)] - seen.to(self.device)).norm(dim=-1).mean()
-            total, distilled, start = total + weight * distance, distilled + distance, start + len(seen)
+        for weight, _ in self.recall:
+            part = slice(start, start + self.recalled)
+            distance = (joints[part] - targets[part]).norm(dim=-1).mean()
+            total, distilled, start = total + weight * distance, distilled + distance, start + self.recalled
         if self.retain.weights:
             total = total + self.retain.weights * self._distance()
         self.adam.zero_grad(set_to_none=True)
@@ -125,6 +127,14 @@ class Finetuning:
         """Mix the original weights in: ``retain.average`` is the fine-tuned share (Wortsman et al. 2022)."""
         for name, p in self.module.named_parameters():
             p.lerp_(self.original[name], 1 - self.retain.average)
+
+    def _mirror_some(self, crops: Tensor, joints: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Random ones of crops (n,3,H,W) and joints (n,J,3) are flipped left to right."""
+        if not self.joint_set.left_right:
+            return crops, joints
+        flip = (torch.rand(len(crops), generator=rng) < self.settings.mirror).to(self.device)
+        crops = torch.where(flip[:, None, None, None], crops.flip(-1), crops)
+        return crops, torch.where(flip[:, None, None], self.joint_set.mirrored(joints), joints)
 
     def _trained(self) -> list[nn.Parameter]:
         """What the optimiser steps: everything, or biases and factors."""

@@ -162,6 +162,8 @@ class FinetuneSettings(Options):
     which of SMPL's 24 are the published script's 14."""
     copies: NonNegativeInt = 1
     """Appearances drawn for every picture before training and kept; 0 draws a new one in every step."""
+    mirror: Share = 0.5
+    """Share of the pictures in a step that are flipped left to right; none where joints do not know their side."""
 
 
 class EvaluateSettings(Options):

@@ -147,3 +147,15 @@ class JointSet:
 
     def __len__(self) -> int:
         return len(self.joints)
+
+    @property
+    def opposite(self) -> list[int]:
+        """Index of the joint that each one is in a mirror."""
+        order = list(range(len(self)))
+        for left, right in self.left_right:
+            order[left], order[right] = right, left
+        return order
+
+    def mirrored(self, joints: Tensor) -> Tensor:
+        """joints (N,J,3) in camera axes -> those of the picture flipped left to right."""
+        return joints[:, self.opposite] * joints.new_tensor([-1.0, 1.0, 1.0])

@@ -19,10 +19,8 @@ RIGHT_ARM = tuple(j - 1 for j in (14, 17, 19, 21, 23))
 
 def mirror(pose: Tensor) -> Tensor:
     """The mirror image of poses theta (N,23,3) axis-angle: left and right exchanged, rotations reflected in x."""
-    order = list(range(24))
-    for left, right in JOINT_SETS["smpl24"].left_right:
-        order[left], order[right] = right, left
-    return pose[:, [j - 1 for j in order[1:]]] * pose.new_tensor([1.0, -1.0, -1.0])
+    opposite = [j - 1 for j in JOINT_SETS["smpl24"].opposite[1:]]
+    return pose[:, opposite] * pose.new_tensor([1.0, -1.0, -1.0])
 
 
 class RealPoses:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from posegen.body import JOINT_SETS, Body
+from posegen.datasets.poses import mirror
 from posegen.geometry import orbit, rotvec_to_rotmat, view_rotation
 from posegen.pretrain.bank import Bank
 from posegen.types import JointSet
@@ -55,16 +56,14 @@ def truth_of(bank: Bank, bodies: Sequence[Body], joint_set: str, size: int, dist
 
 def mirrored(truth: Truth, joint_set: JointSet, width: int) -> Truth:
     """The truth of pictures that are flipped left to right: joints and pixels change sides, rotations are reflected."""
-    swap = _exchanged(joint_set)
     flip = truth.joints.new_tensor([-1.0, 1.0, 1.0])
-    points = truth.points[:, swap] * flip[:2]
+    points = truth.points[:, joint_set.opposite] * flip[:2]
     points[..., 0] += width
     x0, y0, x1, y1 = truth.box.unbind(-1)
-    body = [j - 1 for j in _exchanged(JOINT_SETS["smpl24"])[1:]]
     return Truth(
-        joints=truth.joints[:, swap] * flip,
+        joints=joint_set.mirrored(truth.joints),
         points=points,
-        theta=truth.theta[:, body] * -flip,
+        theta=mirror(truth.theta),
         root=flip[:, None] * truth.root * flip,
         betas=truth.betas,
         box=torch.stack([width - x1, y0, width - x0, y1], dim=-1),
@@ -77,13 +76,6 @@ def mirror_some(picture: Tensor, truth: Truth, flip: Tensor, joint_set: JointSet
     columns = ((getattr(truth, f.name), getattr(other, f.name)) for f in fields(truth))
     chosen = Truth(*(_where(flip, there, here) for here, there in columns))
     return _where(flip, picture.flip(-1), picture), chosen
-
-
-def _exchanged(joint_set: JointSet) -> list[int]:
-    order = list(range(len(joint_set)))
-    for left, right in joint_set.left_right:
-        order[left], order[right] = right, left
-    return order
 
 
 def _where(flip: Tensor, there: Tensor, here: Tensor) -> Tensor:

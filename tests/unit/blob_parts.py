@@ -94,6 +94,6 @@ def finetuning(
         body().joint_set("smpl24"),
         replay=replay,
         recall=recall or [],
-        settings=FinetuneSettings(**{"d": 10.0, "epochs": 2, "batch": 4} | settings),
+        settings=FinetuneSettings(**{"d": 10.0, "epochs": 2, "batch": 4, "mirror": 0.0} | settings),
         retain=RetainSettings(**retain or {}),
     )

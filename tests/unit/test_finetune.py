@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,12 +48,56 @@ class Deep:
         return Estimate(self.module(crop).unflatten(1, (24, 3)))
 
 
+class Blind(Deep):
+    """Says the same of every picture."""
+
+    def predict(self, crop: Tensor) -> Estimate:
+        joints = torch.randn(1, 24, 3, generator=rng(8)) + 0 * self.module(crop).sum()
+        return Estimate(joints.expand(len(crop), -1, -1))
+
+
 def weights(tuning: Finetuning) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in tuning.module.state_dict().items()}
 
 
 def train(tuning: Finetuning, pool: Bank, epochs: int = 1) -> list[Progress]:
     return [p for _ in range(epochs) for p in tuning.epoch(pool, rng(tuning.epochs))]
+
+
+class TestMirror:
+    def steps(self, pool: Bank, share: float, estimator: PoseEstimator | None = None) -> list[float]:
+        tuning = finetuning(
+            estimator=estimator or Deep(dropout=0.0), mirror=share, batch=8, d=100.0, scale_aligned=False
+        )
+        return [p.loss.item() for p in train(tuning, pool)]
+
+    def test_flipped_pictures_come_with_joints_of_the_other_side(self) -> None:
+        """A pool that was flipped beforehand, joints by their names, teaches the same."""
+        pool, joints = bank(8), body().joint_set("smpl24")
+        names = [n.replace("left", "RIGHT").replace("right", "left").replace("RIGHT", "right") for n in joints.joints]
+        order = [joints.joints.index(name) for name in names]
+        truth = pool.target[:, order] * torch.tensor([-1.0, 1.0, 1.0])
+        flipped = Bank(lambda index, random: pool.look(index, random).flip(-1), truth, 0, rng())
+        assert order != list(range(24))
+        assert self.steps(pool, 1.0) == pytest.approx(self.steps(flipped, 0.0), rel=1e-5)
+        assert self.steps(pool, 1.0) != pytest.approx(self.steps(pool, 0.0), rel=1e-2)
+
+    def test_what_is_recalled_is_flipped_too(self) -> None:
+        """A network that sees no side says the same of both pictures, and is told to say the opposite."""
+        estimator = Blind()
+        memory = recalled(samples(8), estimator, appearance(), 0, rng())
+        tuning = finetuning(estimator=estimator, recall=[(1.0, memory)], mirror=1.0, batch=8)
+        (progress,) = train(tuning, bank(8))
+        seen = memory.target[:1]
+        other = (seen - body().joint_set("smpl24").mirrored(seen)).norm(dim=-1).mean()
+        assert progress.recalled.item() == pytest.approx(other.item(), rel=1e-4)
+
+    def test_joints_without_sides_stay_as_they_are(self) -> None:
+        tuning = finetuning(mirror=1.0)
+        tuning.joint_set = replace(tuning.joint_set, left_right=())
+        crops, joints = torch.rand(4, 3, 8, 8), torch.randn(4, 24, 3)
+        kept = tuning._mirror_some(crops, joints, rng())
+        assert torch.equal(kept[0], crops) and torch.equal(kept[1], joints)
 
 
 class TestEpoch:
