@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from posegen.appearance import Appearance
-from posegen.datasets.generated import Samples
+from posegen.datasets.generated import Samples, to_bytes
 from posegen.datasets.photos import photo_box
 from posegen.geometry import resample
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 CHUNK = 32  # pictures looked at together when a bank is filled
 PHOTO_COPIES = 6  # times that every photograph is cut out anew
+GREY = 0.5
 UPRIGHT = 0.3  # share of these that are nearly upright; the others are turned by any angle
 
 Look = Callable[[Tensor, torch.Generator], Tensor]
@@ -31,16 +32,17 @@ class Bank:
     """
 
     def __init__(self, look: Look, target: Tensor, copies: int, rng: torch.Generator) -> None:
-        self.look, self.target = look, target
+        self.target = target
         order = torch.split(torch.arange(len(target)), CHUNK)
         self.kept = [torch.cat([look(chunk, rng).half().cpu() for chunk in order]) for _ in range(copies)]
+        self.look = None if self.kept else look  # it holds pictures, which nobody needs any more
 
     def __len__(self) -> int:
         return len(self.target)
 
     def draw(self, index: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """indices (k,) -> crops and targets."""
-        if not self.kept:
+        if self.look is not None:
             return self.look(index, rng), self.target[index]
         copy = torch.randint(len(self.kept), (), generator=rng)
         return self.kept[int(copy)][index].float(), self.target[index]
@@ -62,11 +64,12 @@ def labelled(
 def recalled(
     samples: Samples, estimator: PoseEstimator, appearance: Appearance, copies: int, rng: torch.Generator
 ) -> Bank:
-    """Rendered samples and what the estimator sees in them now."""
-    look = _rendered(samples, estimator, appearance)
-    order = torch.split(torch.arange(len(samples)), CHUNK)
-    seen = torch.cat([estimator.predict(look(chunk, rng)).joints.cpu() for chunk in order])
-    return Bank(look, seen, copies, rng)
+    """Rendered samples and what the estimator sees in them now, before a grey wall in even light."""
+    seen = []
+    for (index,) in _chunks(torch.arange(len(samples))):
+        chosen = samples[index].to(_device(estimator))
+        seen.append(estimator.predict(estimator.crop(chosen.render().over(GREY), chosen.box)).joints.cpu())
+    return Bank(_rendered(samples, estimator, appearance), torch.cat(seen), copies, rng)
 
 
 @torch.no_grad()
@@ -78,16 +81,20 @@ def photographs(
     Each is cut out anew several times: mirrored or not, nearer or farther, turned by any angle, what was seen too.
     Real pictures of tilted people come from this for nothing.
     """
-    image = _cut_out(photos, rng)
-    joints = torch.cat([_see(estimator, i) for (i,) in _chunks(image)])
-    angle = _angles(len(image), rng)
-    turned = torch.cat([_turned(i, a) for i, a in _chunks(image, angle)])
+    which = torch.arange(len(photos)).repeat(PHOTO_COPIES)
+    window, angle = 2 * torch.rand(len(which), 4, generator=rng) - 1, _angles(len(which), rng)
+    seen, parts = [], []
+    for i, w, a in _chunks(which, window, angle):
+        image = _cut_out(photos[i].cpu(), w)
+        seen.append(_see(estimator, image))
+        parts.append(to_bytes(_turned(image, a)))
+    turned = torch.cat(parts)
 
     def look(index: Tensor, rng: torch.Generator) -> Tensor:
-        picture = appearance.photograph(turned[index].to(_device(estimator)), rng)
+        picture = appearance.photograph(turned[index].to(_device(estimator)).float() / 255, rng)
         return estimator.crop(picture, photo_box(picture))
 
-    return Bank(look, _turned_joints(joints, angle), copies, rng)
+    return Bank(look, _turned_joints(torch.cat(seen), angle), copies, rng)
 
 
 def _rendered(samples: Samples, estimator: PoseEstimator, appearance: Appearance) -> Look:
@@ -98,14 +105,11 @@ def _rendered(samples: Samples, estimator: PoseEstimator, appearance: Appearance
     return look
 
 
-def _cut_out(photos: Tensor, rng: torch.Generator) -> Tensor:
-    """Every photograph several times: mirrored or not, a little shifted, nearer or farther."""
-    image = photos.cpu().repeat(PHOTO_COPIES, 1, 1, 1)  # they are many; the device gets them in chunks
-    n, size = len(image), image.shape[-1]
-    draw = 2 * torch.rand(n, 4, generator=rng) - 1
-    image = torch.where((draw[:, 0] > 0)[:, None, None, None], image.flip(-1), image)
-    centre, side = size / 2 + 0.06 * size * draw[:, 1:3], size * (1 + 0.15 * draw[:, 3])
-    return torch.cat([resample(i, c, s, size) for i, c, s in _chunks(image, centre, side)])
+def _cut_out(photos: Tensor, window: Tensor) -> Tensor:
+    """Photographs (n,3,S,S), mirrored or not, a little shifted, nearer or farther: window (n,4) in [-1,1]."""
+    size = photos.shape[-1]
+    image = torch.where((window[:, 0] > 0)[:, None, None, None], photos.flip(-1), photos)
+    return resample(image, size / 2 + 0.06 * size * window[:, 1:3], size * (1 + 0.15 * window[:, 3]), size)
 
 
 def _see(estimator: PoseEstimator, photos: Tensor) -> Tensor:

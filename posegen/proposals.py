@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from posegen.loop import PoseGen
     from posegen.settings import LoopSettings
 
-LEVEL_OF = 10  # samples among which the share of level cameras is dealt out evenly
-
 
 def learned(loop: LoopSettings) -> bool:
     """Whether anything comes from the generator, so that it must be trained."""
@@ -40,7 +38,8 @@ def draw(method: PoseGen, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]
     elif loop.views == "uniform":
         view = uniform_sphere(n, rng).to(view)
     real = round(loop.real * n)
-    level = torch.arange(n) % LEVEL_OF < loop.level * LEVEL_OF
+    counted = (torch.arange(n + 1, dtype=torch.float64) * loop.level + 1e-9).floor()
+    level = counted.diff() > 0
     azimuth, elevation, _ = to_spherical(view)
     view = torch.where(level.to(view.device)[:, None], from_spherical(azimuth, elevation), view)
     return torch.cat([real_poses.sample(real, rng), theta[real:]]), view

@@ -32,15 +32,16 @@ def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
     if retain.replay and retain.dataset:
         replayed = drawing.replayed(context, max(1, round(retain.replay * samples)))
         labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(replayed, *how))
-    if retain.renders or (retain.replay and not retain.dataset):
-        count = max(1, round((retain.replay + retain.renders) * samples))
+    replay = 0.0 if retain.dataset else retain.replay
+    if replay or retain.renders:
+        count = max(1, round((replay + (retain.share if retain.renders else 0)) * samples))
         renders = drawing.rendered(
             context,
             context.directory.dataset / "replay",
             lambda: in_distribution(count, context.real_poses, context.stream("replay"), retain.facing),
             retain.subjects,
         )
-        if retain.replay and not retain.dataset:
+        if replay:
             labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(renders, *how))
         if retain.renders:
             seen = drawing.bank(context, "renders", lambda *how: banks.recalled(renders, *how))

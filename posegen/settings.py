@@ -123,7 +123,8 @@ class RetainSettings(Options):
     photos: NonNegativeFloat = 1.0
     """Weight of distillation from the original network on photographs of people."""
     share: Share = 0.25
-    """Photographs, and renders, that go on being distilled, as a share of a batch."""
+    """Photographs, and renders, that go on being distilled, as a share of a batch; as large a share of the number of
+    samples are the renders."""
     folder: Path | None = None
     """A folder of square crops of people, unlabelled; without one, the starter's training photographs."""
     renders: NonNegativeFloat = 0.0

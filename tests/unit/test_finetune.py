@@ -77,7 +77,7 @@ class TestMirror:
         names = [n.replace("left", "RIGHT").replace("right", "left").replace("RIGHT", "right") for n in joints.joints]
         order = [joints.joints.index(name) for name in names]
         truth = pool.target[:, order] * torch.tensor([-1.0, 1.0, 1.0])
-        flipped = Bank(lambda index, random: pool.look(index, random).flip(-1), truth, 0, rng())
+        flipped = Bank(lambda index, random: pool.draw(index, random)[0].flip(-1), truth, 0, rng())
         assert order != list(range(24))
         assert self.steps(pool, 1.0) == pytest.approx(self.steps(flipped, 0.0), rel=1e-5)
         assert self.steps(pool, 1.0) != pytest.approx(self.steps(pool, 0.0), rel=1e-2)

@@ -77,11 +77,18 @@ class TestSources:
         plain, turned = own()
         assert (theta != plain).flatten(1).any(1).sum() == 100
         azimuth, elevation, roll = to_spherical(view)
-        level = torch.arange(400) % 10 < 5
+        level = torch.arange(400) % 2 == 1
         assert roll[level].abs().max() < 1e-3
         assert torch.equal(view[~level], turned[~level])
         for changed, angle in zip((azimuth, elevation), to_spherical(turned)[:2], strict=True):
             torch.testing.assert_close(changed, angle, atol=1e-3, rtol=0)
+
+    @pytest.mark.parametrize("share", [0.0, 0.01, 0.25, 0.29, 1.0])
+    def test_level_cameras_are_dealt_out_evenly(self, share: float) -> None:
+        _, view = drawn(level=share)
+        level = (view != own()[1]).any(1)
+        for k in (100, 200, 400):
+            assert level[:k].sum() == round(share * k)
 
     @pytest.mark.parametrize(
         ("poses", "views", "trains"),
