@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -144,10 +145,12 @@ def disk_error(path: Path, error: Exception) -> PosegenError:
 
 
 def _atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # two processes may write one file, as of a shared bank
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(part)
+        with part.open("r+b") as file:
+            os.fsync(file.fileno())  # else a power cut may leave a file that is there and empty
         part.replace(path)
     except (OSError, SafetensorError) as error:
         raise disk_error(path, error) from error

@@ -54,6 +54,8 @@ class RunDirectory:
             _lock(lock, self.path)
             if not resume:
                 self._refuse_content()
+            for part in self.path.rglob(".*.part"):
+                part.unlink(missing_ok=True)  # a process that was killed amid writing left it
             yield self
 
     def once(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:

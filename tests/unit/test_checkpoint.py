@@ -13,6 +13,7 @@ from torch import nn
 
 from posegen import checkpoint
 from posegen.errors import AssetError, PosegenError
+from posegen.rundir import RunDirectory
 
 
 def network() -> nn.Module:
@@ -117,10 +118,34 @@ class TestAtomic:
         assert (tmp_path / "a").read_text() == "old"
         assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
-    def test_what_a_kill_left_is_written_over(self, tmp_path: Path) -> None:
-        (tmp_path / ".a.part").write_text("half of something")
-        checkpoint.write_text(tmp_path / "a", "whole")
+    def test_two_processes_may_write_one_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def write(part: Path) -> None:
+            part.write_text("first")
+            with monkeypatch.context() as other:
+                other.setattr(os, "getpid", lambda: -1)
+                checkpoint.write_text(tmp_path / "a", "second")
+            assert (tmp_path / "a").read_text() == "second"
+
+        checkpoint._atomically(tmp_path / "a", write)
+        assert (tmp_path / "a").read_text() == "first"
         assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+    def test_is_on_the_disk_before_it_is_moved(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A power cut may otherwise leave the new name with nothing under it."""
+        synced: list[int] = []
+        monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_size))
+        (tmp_path / "a").write_text("old")
+        checkpoint.write_text(tmp_path / "a", "whole")
+        assert synced == [5]
+
+    def test_what_a_kill_left_is_gone_after_resume(self, tmp_path: Path) -> None:
+        directory = RunDirectory(tmp_path)
+        checkpoint.write_text(directory.settings, "")
+        left = tmp_path / "checkpoints" / ".generator.safetensors.1.part"
+        left.parent.mkdir()
+        left.write_text("half of something")
+        with directory.opened(resume=True):
+            assert not left.exists()
 
     def test_kill_amid_writing(self, tmp_path: Path) -> None:
         """A process that writes one file again and again is killed: the file is always a whole one."""
