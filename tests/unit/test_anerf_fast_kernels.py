@@ -151,6 +151,7 @@ CONFIGS = {
     "raw views": {"multires": 7, "multires_views": 0},
     "frame codes": {"framecode_size": 16, "framecodes": 5},
     "no skip": {"skip": 9},
+    "no skip after the last layer": {"skip": SMALL.depth - 1},
     "density scale": {"density_scale": 4.0},
     "deep": {"depth": 8, "skip": 4, "width": 48, "view_width": 40},
 }

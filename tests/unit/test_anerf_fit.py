@@ -199,9 +199,10 @@ def test_poses_start_as_given(views, skts):
     torch.testing.assert_close(there, here, atol=1e-5, rtol=0)
 
 
-def test_the_packed_network_is_the_field(views, skts):
+@pytest.mark.parametrize("skip", [1, TINY.depth - 1], ids=["skip", "none after the last layer"])
+def test_the_packed_network_is_the_field(views, skts, skip):
     """Encoding by recurrence, blocks of zeros and densities first give what ``Field`` gives."""
-    run = Fit(views, TINY.model_copy(update={"multires_views": 2, "skip": 1}))
+    run = Fit(views, TINY.model_copy(update={"multires_views": 2, "skip": skip}))
     field, whole = run.field, finished(run.field)
     points = 0.6 * torch.randn(2 * 40, 3, generator=torch.Generator().manual_seed(2))
     directions = torch.randn(2, 3, generator=torch.Generator().manual_seed(3))

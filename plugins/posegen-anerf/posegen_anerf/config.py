@@ -15,7 +15,7 @@ class FieldConfig(posegen.Options):
     depth: int = Field(default=8, ge=2, le=64)
     """Layers of the trunk."""
     skip: int = Field(default=4, ge=0)
-    """After this layer (from 0) the input is concatenated in front of the hidden units."""
+    """After this layer (from 0) the input is concatenated in front of the hidden units; after the last: nowhere."""
     view_width: int = Field(default=128, ge=1, le=4096)
     """Units of the layer that sees the direction of view."""
     multires: int = Field(default=7, ge=0, le=16)

@@ -120,9 +120,9 @@ class Field(nn.Module):
         x = torch.cat([near, bones], dim=-1)
         h = x
         for i, layer in enumerate(self.pts_linears):
-            h = F.relu(layer(h))
-            if i == self.config.skip:
+            if i == self.config.skip + 1:
                 h = torch.cat([x, h], dim=-1)
+            h = F.relu(layer(h))
         late = [self.feature_linear(h), seen]
         if self.framecodes is not None:
             late.append(self.framecodes(frames, len(x))[:, None].expand(-1, x.shape[1], -1))

@@ -90,9 +90,9 @@ def trunk(field: Field, points: Tensor) -> Tensor:
     """(M,point_size) -> hidden units (M,width)."""
     h = points
     for i, layer in enumerate(field.pts_linears):
-        h = F.relu(layer(h))
-        if i == field.config.skip:
+        if i == field.config.skip + 1:
             h = torch.cat([points, h], dim=-1)
+        h = F.relu(layer(h))
     return h
 
 

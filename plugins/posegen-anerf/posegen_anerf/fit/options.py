@@ -17,7 +17,7 @@ class FitOptions(posegen.Options):
     depth: int = Field(default=6, ge=2, le=64)
     """Layers of the trunk. Official: 8."""
     skip: NonNegativeInt = 3
-    """After this layer (from 0) the input is given once more; depth or more: nowhere. Official: 4."""
+    """After this layer (from 0) the input is given once more; the last or beyond: nowhere. Official: 4."""
     view_width: PositiveInt = 96
     """Units of the layer that sees the direction of view. Official: 128."""
     multires: NonNegativeInt = 10
