@@ -209,13 +209,15 @@ def test_the_same_bits_for_any_threads_and_any_batch(calibrated):
 def test_a_fraction_of_the_rays_gives_the_gradient_on_average(calibrated):
     pose, camera, flow = some_pose(), orbit(some_view(), size=24), cotangent(1, 24)
     whole = gradients(FastMarch(calibrated, Settings(precision="fp32"), CPU), calibrated, pose, camera, flow)[0]
-    some = FastMarch(calibrated, Settings(precision="fp32", fraction=0.25), CPU, seed=5)
+    some = FastMarch(calibrated, Settings(precision="fp32", fraction=0.25), CPU)
+    torch.manual_seed(5)
     draws = torch.stack([gradients(some, calibrated, pose, camera, flow)[0] for _ in range(100)])
     off = (draws.mean(0) - whole).norm()
     spread = draws.std(0).norm() / 10  # of the mean of 100
     assert 0 < off < 2 * spread
     assert cosine(draws.mean(0), whole) > 0.97
-    again = FastMarch(calibrated, Settings(precision="fp32", fraction=0.25), CPU, seed=5)
+    again = FastMarch(calibrated, Settings(precision="fp32", fraction=0.25), CPU)
+    torch.manual_seed(5)
     assert torch.equal(gradients(again, calibrated, pose, camera, flow)[0], draws[0])
 
 

@@ -51,8 +51,6 @@ class AnerfRenderer:
         """Pictures are drawn this many times smaller, and enlarged: nearly its square times faster, and softer."""
         threads: int | None = Field(default=None, ge=1)
         """Threads of the fast march, which all draw parts of images; None: as many as torch uses."""
-        seed: int = 0
-        """Of the random choice where fraction is below 1."""
 
     FitOptions = FitOptions
 
@@ -67,7 +65,7 @@ class AnerfRenderer:
         self.body = body_of(self.subject, options.subject, self._device)
         self._rest = self.body.rest_joints
         self.fast = (  # also tells how many samples the last call took
-            FastMarch(self.subject, _settings(options), self._device, options.seed) if options.march == "fast" else None
+            FastMarch(self.subject, _settings(options), self._device) if options.march == "fast" else None
         )
 
     def render(self, pose: Tensor, camera: Camera) -> Render:

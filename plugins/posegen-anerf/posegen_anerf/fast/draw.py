@@ -45,10 +45,8 @@ class Settings:
 class FastMarch:
     """One subject, ready to be drawn. The same bits for any number of threads and any batch size."""
 
-    def __init__(
-        self, subject: NerfSubject, settings: Settings, device: torch.device, seed: int = 0, kernels: bool = True
-    ) -> None:
-        """seed: of the choice of rays where ``settings.fraction`` is below 1.  kernels: False draws in torch alone."""
+    def __init__(self, subject: NerfSubject, settings: Settings, device: torch.device, kernels: bool = True) -> None:
+        """kernels: False draws in torch alone."""
         self.settings, self.device = settings, device
         self._kernels = kernels and device.type == "cpu"
         precision = best_precision(device) if settings.precision == "auto" else settings.precision
@@ -57,7 +55,6 @@ class FastMarch:
         self.capsules = capsules(subject.rest_joints, subject.margins)
         self.cutoff, self.tau = subject.fine.cutoff_dist, float(subject.fine.tau)
         self._own = threading.local()
-        self._generator = torch.Generator().manual_seed(seed)
         self.samples = 0
         """Trunk evaluations of the last call: what time is spent on."""
 
@@ -84,10 +81,13 @@ class FastMarch:
         return [strip for image in found for strip in image]
 
     def chosen(self, g_seen: Tensor) -> Tensor:
-        """dL/dimage (...,4) -> the same at a random share of the pixels, scaled so that its mean stays; 0 elsewhere."""
+        """dL/dimage (...,4) -> the same at a random share of the pixels, scaled so that its mean stays; 0 elsewhere.
+
+        They are drawn from torch's own generator, which a run seeds anew at every checkpoint.
+        """
         size = g_seen.norm(dim=-1, keepdim=True)
         share = (self.settings.fraction * (size > 0).sum() * size / size.sum().clamp(min=1e-30)).clamp(max=1)
-        drawn = torch.rand(share.shape, generator=self._generator).to(share.device) < share
+        drawn = torch.rand(share.shape).to(share.device) < share
         return torch.where(drawn, g_seen / share.clamp(min=1e-12), torch.zeros_like(g_seen))
 
     @property
