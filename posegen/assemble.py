@@ -79,7 +79,7 @@ def assemble(settings: Settings, *, finetunes: bool = True) -> Parts:
     finetunes: the estimator is to be trained, so it must have a network. Raises PosegenError: a
     plugin that cannot be used, an option, an asset, a device, parts that do not fit.
     """
-    device = _device(settings.device)
+    device = usable_device(settings.device)
     made = {}
     for kind in COMPONENTS:
         with torch.random.fork_rng():
@@ -90,6 +90,16 @@ def assemble(settings: Settings, *, finetunes: bool = True) -> Parts:
     if finetunes:
         check_trainable(settings, parts)
     return parts
+
+
+def usable_device(name: str) -> torch.device:
+    """Raises UsageError for a device that this machine has not."""
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch raises either, by device type
+        raise UsageError(f"device '{name}' cannot be used here: {one_line(error)}", "--device cpu") from error
+    return device
 
 
 def make(kind: str, selection: Selection, device: torch.device) -> Any:
@@ -148,12 +158,3 @@ def _mesh(subject: str, device: torch.device) -> protocols.Renderer:
 def _missing_members(part: object, protocol: type) -> list[str]:
     members: Mapping[str, Any] = vars(protocol) | protocol.__annotations__
     return [name for name in members if not name.startswith("_") and not hasattr(part, name)]
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch raises either, by device type
-        raise UsageError(f"device '{name}' cannot be used here: {one_line(error)}", "--device cpu") from error
-    return device

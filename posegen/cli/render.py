@@ -53,7 +53,7 @@ def render(
 
     from posegen import config, film, seeding
     from posegen import render as drawing
-    from posegen.assemble import complete, make
+    from posegen.assemble import complete, make, usable_device
     from posegen.cli import screen
     from posegen.datasets import pose_file
     from posegen.track import Track
@@ -61,7 +61,7 @@ def render(
     chosen = {"--renderer": ("renderer", renderer), "--device": ("device", device)}
     configuration = config.load([], chosen, assignments or [])  # a recipe's renderer may be quick where this is not
     settings = complete(configuration.settings, configuration.given)
-    where = torch.device(settings.device)
+    where = usable_device(settings.device)
     seeding.seed_torch(settings.seed, "render")
     artist, motion = make("renderer", settings.renderer, where), make("motion", settings.motion, torch.device("cpu"))
     clip = pose_file.read_poses(pose, motion, artist.body.rest_joints.cpu())

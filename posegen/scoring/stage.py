@@ -59,9 +59,10 @@ def evaluate(settings: Settings, request: Request, console: Console | None = Non
     """-> the content of ``result.json``. Raises PosegenError: an option, a missing file, damaged data."""
     if request.protocol is not None:
         _of(request.dataset, request.protocol)
+    device = assemble.usable_device(settings.device)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        estimator: PoseEstimator = assemble.make("estimator", settings.estimator, torch.device(settings.device))
+        estimator: PoseEstimator = assemble.make("estimator", settings.estimator, device)
         return measure(estimator, settings, request, console)
 
 
