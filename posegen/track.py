@@ -28,7 +28,7 @@ class Track:
     @contextmanager
     def phase(self, name: str, total: int, done: int = 0) -> Iterator[Phase]:
         """One phase of ``total`` iterations, ``done`` of them before an interruption."""
-        self._forget(name, done)
+        self.forget(name, done)
         columns = (
             TextColumn("{task.description:<28}"),
             BarColumn(bar_width=24),
@@ -68,7 +68,7 @@ class Track:
             except OSError as error:
                 raise disk_error(self.metrics, error) from error
 
-    def _forget(self, phase: str, done: int) -> None:
+    def forget(self, phase: str, done: int) -> None:
         """Drop what an interrupted run wrote of iterations that will be repeated, and a line that it left half."""
         if self.metrics is None or not self.metrics.is_file():
             return

@@ -11,7 +11,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from posegen import __version__, alarms, checkpoint
-from posegen.assemble import check_options, make, options_class
+from posegen.assemble import check_options, make, options_class, usable_device
 from posegen.errors import AssetError, UsageError
 from posegen.geometry import square
 from posegen.pretrain.bank import Bank, open_bank
@@ -32,7 +32,7 @@ def pretrain(
     Beside it lie ``OUT.metrics.jsonl`` and, until it is there, ``OUT.state``, from which ``resume`` goes on. Raises
     PosegenError: an estimator that cannot start from random weights, a bank of other settings, a file in the way.
     """
-    state, device = out.with_name(f"{out.name}.state"), torch.device(settings.device)
+    state, device = out.with_name(f"{out.name}.state"), usable_device(settings.device)
     _check_files(out, state, resume)
     track = Track(out.with_name(f"{out.name}.metrics.jsonl"), console)
     estimator, crops = _untrained(settings, device)
@@ -55,6 +55,7 @@ def pretrain(
     if settings.start is not None and not state.is_file():
         _start(training.module, settings.start)
     error = _load(state, training) if state.is_file() else float("nan")
+    track.forget("validate", training.epochs)
     total = settings.epochs * training.steps
     with torch.random.fork_rng(), track.phase("pretrain", total, done=training.epochs * training.steps) as phase:
         while training.epochs < settings.epochs:
@@ -76,6 +77,10 @@ def _check_files(out: Path, state: Path, resume: bool) -> None:
         raise UsageError(f"{out} is there already", "choose another --out, or delete it")
     if state.exists() and not resume:
         raise UsageError(f"{state} holds an interrupted pretraining", "go on with --resume, or delete it")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{out.parent} cannot be used: {error.strerror}", "choose another --out") from error
 
 
 def _untrained(settings: Pretraining, device: torch.device) -> tuple[PoseEstimator, Square | None]:

@@ -199,6 +199,29 @@ def test_a_resumed_training_equals_an_undisturbed_one(drawn, tmp_path):
         stage.pretrain(settings(), halted, bank=folder)
 
 
+def test_an_epoch_that_is_repeated_is_validated_once_in_the_log(drawn, tmp_path, monkeypatch):
+    out, save = tmp_path / "new" / "w.safetensors", stage._save
+
+    def stop_in_the_second(state, training, error):
+        if training.epochs == 2:
+            raise KeyboardInterrupt
+        save(state, training, error)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(stage, "_save", stop_in_the_second)
+        stage.pretrain(settings(), out, bank=drawn[0])
+    stage.pretrain(settings(), out, bank=drawn[0], resume=True)
+    rows = [json.loads(line) for line in (tmp_path / "new" / "w.safetensors.metrics.jsonl").read_text().splitlines()]
+    assert [row["iteration"] for row in rows if row["phase"] == "validate"] == [1, 2]
+
+
+def test_a_folder_that_cannot_be_is_refused_before_anything_is_drawn(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"file cannot be used: (File exists|Not a directory)"):
+        stage.pretrain(settings(), tmp_path / "file" / "w.safetensors", bank=tmp_path / "bank")
+    assert not (tmp_path / "bank").exists()
+
+
 def test_a_start_from_another_estimators_backbone(drawn, tmp_path):
     folder, *_ = drawn
     spin, cliff = tmp_path / "spin.safetensors", tmp_path / "cliff.safetensors"
