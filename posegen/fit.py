@@ -46,13 +46,19 @@ class Request:
 def fit(request: Request, console: Console) -> Mapping[str, float]:
     """Fit, showing progress -> the renderer's figures on held-out images.
 
-    Raises UsageError for a renderer that cannot be fitted and for options, AssetError for views that cannot be read.
+    Raises UsageError for a renderer that cannot be fitted, for options and for an ``out`` that is there already,
+    AssetError for views that cannot be read.
     """
     renderer = fittable(request.renderer)
     if (request.subject is None) == (request.data is None):
         raise UsageError("a fit needs either --subject or --data", "--subject s1 draws its own images; --data FOLDER")
     if request.out.suffix != ".safetensors":
         raise UsageError(f"--out {request.out} is not a .safetensors file", f"--out {request.out}.safetensors")
+    if request.out.exists() and not request.resume:
+        raise UsageError(
+            f"{request.out} is there already",
+            "go on with --resume if it is unfinished, choose another --out, or delete it",
+        )
     options, plan, seed = _options(renderer, request)
     with _live(console) as live:
         views = _views(renderer, request, plan, seed, _bar(live, "images"))

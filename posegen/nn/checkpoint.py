@@ -14,9 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from posegen.checkpoint import load_tensors
-from posegen.checkpoint import save_arrays as save_arrays  # plugins write their own files with these
+from posegen.checkpoint import load_module as load_module  # plugins write and read their own files with these
+from posegen.checkpoint import load_optimizer as load_optimizer
+from posegen.checkpoint import load_tensors as load_tensors
+from posegen.checkpoint import metadata as metadata
+from posegen.checkpoint import optimizer_tensors as optimizer_tensors
+from posegen.checkpoint import prefixed as prefixed
+from posegen.checkpoint import save_arrays as save_arrays
 from posegen.checkpoint import save_tensors as save_tensors
+from posegen.checkpoint import without_prefix as without_prefix
 from posegen.errors import AssetError, nearest
 
 CONTAINERS = ("model", "model_state_dict", "state_dict")

@@ -25,9 +25,10 @@ def test_subject_folder_and_official_file(posegen, tmp_path):
     assert done.code == 0, done.err
     pytest.importorskip("h5py")
     file = tmp_path / "views.h5"
-    done = posegen("fit", "anerf", "--data", folder, "--out", again, "--write-views", file, *settings(*TINY))
+    keeping = tmp_path / "keeping.safetensors"
+    done = posegen("fit", "anerf", "--data", folder, "--out", keeping, "--write-views", file, *settings(*TINY))
     assert done.code == 0, done.err
-    done = posegen("fit", "anerf", "--data", file, "--out", again, *settings(*TINY))
+    done = posegen("fit", "anerf", "--data", file, "--out", tmp_path / "file.safetensors", *settings(*TINY))
     assert done.code == 0, done.err
 
 
@@ -46,6 +47,17 @@ def test_resume_needs_something_to_go_on_with(posegen, tmp_path):
     done = posegen("fit", "anerf", "--subject", "s0", "--out", out, "--resume", *settings(*TINY, *VIEWS))
     assert done.code == 3
     assert "p.safetensors.fit" in done.err
+
+
+def test_nothing_is_written_over(posegen, tmp_path):
+    out = tmp_path / "p.safetensors"
+    for path, says in ((out, "is there already"), (tmp_path / "p.safetensors.fit", "holds an interrupted fit")):
+        path.write_bytes(b"hours of work")
+        done = posegen("fit", "anerf", "--subject", "s0", "--out", out, *settings(*TINY, *VIEWS))
+        assert done.code == 2
+        assert f"{path.name} {says}" in " ".join(done.err.split()) and "--resume" in done.err
+        assert path.read_bytes() == b"hours of work"
+        path.unlink()
 
 
 @pytest.mark.parametrize(

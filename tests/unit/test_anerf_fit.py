@@ -26,6 +26,7 @@ from posegen.assemble import make
 from posegen.datasets.rendered_views import Plan, render_views
 from posegen.errors import AssetError, PosegenError, UsageError
 from posegen.geometry import rotvec_to_rotmat
+from posegen.nn.checkpoint import load_tensors, metadata, save_tensors
 from posegen.settings import Selection
 from posegen.types import Views
 
@@ -102,6 +103,8 @@ def test_an_interrupted_fit_goes_on(views, tmp_path):
     assert NerfSubject.load(out).source["iterations"] == "20"  # a person to look at, meanwhile
     with pytest.raises(UsageError, match=r"fitted with lr=0\.005, not 0\.001"):
         fit(views, TINY.model_copy(update={"lr": 1e-3}), out, resume=True)
+    with pytest.raises(UsageError, match="holds an interrupted fit"):
+        fit(views, TINY, out)
     fit(views, TINY, out, resume=True)
     one, other = NerfSubject.load(out), NerfSubject.load(undisturbed)
     assert one.source == other.source
@@ -124,11 +127,47 @@ def test_refined_poses_are_written(views, tmp_path):
 
 
 def test_nothing_to_resume(views, tmp_path):
-    with pytest.raises(AssetError, match="no fit to go on with"):
+    with pytest.raises(AssetError, match=r"p\.safetensors\.fit does not exist"):
         fit(views, TINY, tmp_path / "p.safetensors", resume=True)
     (tmp_path / "p.safetensors.fit").write_bytes(b"damaged")
-    with pytest.raises(AssetError, match="no fit to go on with"):
+    with pytest.raises(AssetError, match=r"p\.safetensors\.fit is not a whole safetensors file"):
         fit(views, TINY, tmp_path / "p.safetensors", resume=True)
+
+
+def lens(views):
+    """The same views through a lens a little longer."""
+    return dataclasses.replace(views.cameras, intrinsics=views.cameras.intrinsics * 1.01)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda views: {"poses": -views.poses},
+        lambda views: {"cameras": lens(views)},
+        lambda views: {"rest_joints": 1.1 * views.rest_joints},
+        lambda views: {"images": 255 - views.images},
+        lambda views: {"held_out": ~views.held_out},
+    ],
+    ids=["poses", "cameras", "body", "images", "held out"],
+)
+def test_a_fit_goes_on_with_its_own_images_alone(views, tmp_path, other):
+    run = Fit(views, TINY)
+    run.iterate()
+    run.save(tmp_path / "state.fit")
+    same = dataclasses.replace(views, poses=views.poses.clone())
+    Fit(same, TINY).resume(tmp_path / "state.fit")
+    with pytest.raises(UsageError, match=r"state\.fit was fitted to other images\nhint: give the same --subject"):
+        Fit(dataclasses.replace(views, **other(views)), TINY).resume(tmp_path / "state.fit")
+
+
+@pytest.mark.parametrize("key", ["optimiser.x.exp_avg", "optimiser.99.exp_avg", "field.extra"])
+def test_a_state_of_something_else_is_told(views, tmp_path, key):
+    path, run = tmp_path / "state.fit", Fit(views, TINY)
+    run.iterate()
+    run.save(path)
+    save_tensors(path, load_tensors(path, "") | {key: torch.zeros(2)}, metadata(path))
+    with pytest.raises(AssetError, match=rf"'{key.partition('.')[2]}'"):
+        Fit(views, TINY).resume(path)
 
 
 def test_early_stop(views, tmp_path):

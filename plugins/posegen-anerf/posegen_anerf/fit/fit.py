@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
-from posegen.errors import AssetError, PosegenError
+from posegen.errors import AssetError, PosegenError, UsageError
 from posegen.nn.checkpoint import save_arrays
 from posegen.types import Views
 from posegen_anerf.config import PRESETS, FieldConfig
@@ -162,11 +162,11 @@ class Fit:
             "rng": self.rng.get_state(),
             "pose_gradients": torch.cat([_gradient(p).flatten() for p in self.poses.parameters()]),
         }
-        save_state(path, self._modules(), self._optimisers(), extra, self.options)
+        save_state(path, self._modules(), self._optimisers(), extra, self.options, self.views)
 
     def resume(self, path: Path) -> None:
         """Go on as if never interrupted. Raises as ``load_state`` does."""
-        extra = load_state(path, self._modules(), self._optimisers(), self.options)
+        extra = load_state(path, self._modules(), self._optimisers(), self.options, self.views)
         self.done, self.best, self.stale = int(extra["done"]), float(extra["best"]), int(extra["stale"])
         self.rng.set_state(extra["rng"])
         self.skts = self.poses.skts().detach()
@@ -196,9 +196,13 @@ def fit(
 
     Beside it lies ``out`` + ``.fit``, from which ``resume`` goes on: to the same bits as without interruption. Once
     poses have been refined, ``.poses.npz`` holds them: poses (P,24,3), pelvis (P,3), against the given roots. Raises
-    PosegenError for a fit that diverges, UsageError and AssetError for a file that cannot be gone on from.
+    PosegenError for a fit that diverges, UsageError for an interrupted one in the way, UsageError and AssetError for a
+    file that cannot be gone on from.
     """
-    run, state = Fit(views, options), out.with_name(out.name + ".fit")
+    state = out.with_name(out.name + ".fit")
+    if state.exists() and not resume:
+        raise UsageError(f"{state} holds an interrupted fit", "go on with --resume, or delete it")
+    run = Fit(views, options)
     if resume:
         run.resume(state)
     unseen = views.held_out.nonzero()[:, 0]
