@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,17 +29,23 @@ PROTOCOLS: dict[str, type] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """The live components of a run."""
+class Bench:
+    """The live components of the open benchmark."""
 
-    renderer: protocols.Renderer
     estimator: protocols.PoseEstimator
-    prior: protocols.Prior
-    discriminator: protocols.Discriminator
     motion: protocols.Motion
     photos: protocols.Photos
     mesh: Callable[[str], protocols.Renderer]
-    """The mesh renderer of a subject, whatever ``renderer`` is: it draws the open benchmark."""
+    """The mesh renderer of a subject, whatever a run's renderer is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts(Bench):
+    """The live components of a run."""
+
+    renderer: protocols.Renderer
+    prior: protocols.Prior
+    discriminator: protocols.Discriminator
 
 
 def complete(settings: Settings, given: Layer | None = None) -> Settings:
@@ -79,17 +85,16 @@ def assemble(settings: Settings, *, finetunes: bool = True) -> Parts:
     finetunes: the estimator is to be trained, so it must have a network. Raises PosegenError: a
     plugin that cannot be used, an option, an asset, a device, parts that do not fit.
     """
-    device = usable_device(settings.device)
-    made = {}
-    for kind in COMPONENTS:
-        with torch.random.fork_rng():
-            torch.manual_seed(settings.seed)  # a component that starts from random weights starts from the run's seed
-            made[kind] = make(kind, getattr(settings, kind), device)
-    parts = Parts(**made, mesh=lambda subject: _mesh(subject, device))
+    parts = Parts(**_made(settings, COMPONENTS))
     check(settings, parts)
     if finetunes:
         check_trainable(settings, parts)
     return parts
+
+
+def bench(settings: Settings) -> Bench:
+    """Make what the open benchmark needs. Raises PosegenError as ``assemble`` does."""
+    return Bench(**_made(settings, ("estimator", "motion", "photos")))
 
 
 def usable_device(name: str) -> torch.device:
@@ -148,6 +153,15 @@ def check_trainable(settings: Settings, parts: Parts) -> None:
             f"estimator '{name}' is a black box: it has no network to fine-tune",
             "posegen generate  makes the data; choose another --estimator to fine-tune",
         )
+
+
+def _made(settings: Settings, kinds: Iterable[str]) -> dict[str, Any]:
+    device, made = usable_device(settings.device), dict[str, Any]()
+    for kind in kinds:
+        with torch.random.fork_rng():
+            torch.manual_seed(settings.seed)  # a component that starts from random weights starts from the run's seed
+            made[kind] = make(kind, getattr(settings, kind), device)
+    return made | {"mesh": lambda subject: _mesh(subject, device)}
 
 
 def _mesh(subject: str, device: torch.device) -> protocols.Renderer:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from rich.console import Console
 
-from posegen import checkpoint, retention, stages
-from posegen.assemble import assemble
+from posegen import assets, checkpoint, retention, stages
+from posegen.assemble import assemble, bench
 from posegen.config import to_toml
 from posegen.context import Context
-from posegen.datasets import generated
+from posegen.datasets import generated, open
 from posegen.doctor import environment
 from posegen.errors import UsageError
 from posegen.evaluate import PROTOCOL, summarise
@@ -50,6 +50,7 @@ def finetune(
     """The second stage alone: fine-tune on a dataset that ``generate`` wrote; -> the file of the new weights."""
     with _opened(settings, out, resume, console) as context:
         samples = generated.load(dataset, joint_set=context.estimator.joint_set)
+        _check_dataset(context.directory, dataset)
         tuning = retention.tuning(context, len(samples), retention.people(context))
         stages.finetune(context, tuning, 0, samples)
         stages.finish(context, tuning)
@@ -59,13 +60,26 @@ def finetune(
 
 def evaluate(settings: Settings, *, console: Console | None = None) -> dict[str, Any]:
     """The third stage alone: the estimator's figures on the splits of the open benchmark, with intervals."""
-    context = Context(assemble(settings, finetunes=False), settings, RunDirectory(Path()), Track(None, console))
+    open.check(settings.evaluate.splits)
+    parts, track = bench(settings), Track(None, console)
+    if parts.estimator.module is not None:
+        parts.estimator.module.requires_grad_(False).eval()
     with torch.random.fork_rng():
-        figures = stages.figures(context, stages.shots(context), "measure")
+        figures = stages.figures(parts, stages.shots(parts, settings, track), settings, track)
     result = {split: summarise(values, settings.evaluate.bootstrap) for split, values in figures.items()}
-    name = summary.title(settings.estimator.name, summary.weights(context.estimator))
-    context.track.console.print(summary.figures(name, result, PROTOCOL))
+    name = summary.title(settings.estimator.name, summary.weights(parts.estimator))
+    track.console.print(summary.figures(name, result, PROTOCOL))
     return result
+
+
+def _check_dataset(directory: RunDirectory, dataset: Path) -> None:
+    """Raises UsageError for another dataset than the one that this fine-tuning was started with."""
+    labels = assets.sha256(dataset / "labels.safetensors")
+    first = directory.once("samples.json", lambda: {"dataset": str(dataset.absolute()), "labels": labels})
+    if first["labels"] != labels:
+        raise UsageError(
+            f"{directory.path} was started with another dataset", f"give --dataset {first['dataset']}, or another --out"
+        )
 
 
 @contextmanager

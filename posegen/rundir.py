@@ -3,6 +3,7 @@
 run.toml        the settings; ``posegen run --recipe run.toml`` repeats the run
 env.json        versions, machine, plugins
 metrics.jsonl   every iteration's losses, one JSON object a line
+samples.json    which dataset ``posegen finetune`` learns from
 before.json     the estimator's figures before, for every image of every split
 checkpoints/    generator.safetensors (with discriminator and optimisers), finetuning.safetensors
 dataset/        round-0/ ... and replay/: the generated samples (posegen.datasets.generated)

@@ -10,13 +10,17 @@ from posegen.errors import AssetError
 from posegen.evaluate import PROTOCOL, Figures, belong, compare, measure
 from posegen.loop import PoseGen
 from posegen.report import summary
+from posegen.seeding import seed_torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from posegen.assemble import Bench
     from posegen.context import Context
     from posegen.datasets.generated import Samples
     from posegen.finetune import Finetuning
+    from posegen.settings import Settings
+    from posegen.track import Track
 
 SAVE_EVERY = 100  # iterations of the generator between two checkpoints
 
@@ -26,8 +30,9 @@ def complete(context: Context) -> dict[str, Any]:
     directory, loop = context.directory, context.settings.loop
     if directory.result.is_file():
         return directory.once("result.json", dict)
-    people, splits = retention.people(context), shots(context)
-    before = directory.once("before.json", lambda: figures(context, splits, "measure before"))
+    parts, settings, track = context.parts, context.settings, context.track
+    people, splits = retention.people(context), shots(parts, settings, track)
+    before = directory.once("before.json", lambda: figures(parts, splits, settings, track, "measure before"))
     if not belong(before, splits):
         raise AssetError(f"{directory.path / 'before.json'} is of other images", "delete it and use --resume")
     method, tuning = make_method(context), retention.tuning(context, loop.samples, people)
@@ -36,22 +41,21 @@ def complete(context: Context) -> dict[str, Any]:
         pool.append(generate(context, method, round_))
         finetune(context, tuning, round_, generated.concatenate(pool))
     finish(context, tuning)
-    after = figures(context, splits, "measure after")
+    after = figures(parts, splits, settings, track, "measure after")
     return directory.once("result.json", lambda: result(context, before, after))
 
 
-def shots(context: Context) -> list[open.Shots]:
+def shots(bench: Bench, settings: Settings, track: Track) -> list[open.Shots]:
     """The splits of the open benchmark."""
-    parts, chosen = context.parts, context.settings.evaluate
-    splits = []
-    with context.track.phase("draw the benchmark", len(chosen.splits)) as phase:
+    chosen, splits = settings.evaluate, []
+    with track.phase("draw the benchmark", len(chosen.splits)) as phase:
         for name in chosen.splits:
             drawn = open.shots(
                 name,
-                context.estimator.joint_set,
-                motion=parts.motion,
-                photos=parts.photos,
-                mesh=parts.mesh,
+                bench.estimator.joint_set,
+                motion=bench.motion,
+                photos=bench.photos,
+                mesh=bench.mesh,
                 samples=chosen.samples,
             )
             splits.append(drawn)
@@ -59,13 +63,13 @@ def shots(context: Context) -> list[open.Shots]:
     return splits
 
 
-def figures(context: Context, splits: list[open.Shots], name: str) -> Figures:
+def figures(bench: Bench, splits: list[open.Shots], settings: Settings, track: Track, name: str = "measure") -> Figures:
     """The estimator's present figures."""
     found = {}
-    context.seed_torch("measure")
-    with context.track.phase(name, len(splits)) as phase:
+    seed_torch(settings.seed, "measure")
+    with track.phase(name, len(splits)) as phase:
         for split in splits:
-            found[split.name] = measure(context.estimator, split)
+            found[split.name] = measure(bench.estimator, split)
             phase.advance()
     return found
 

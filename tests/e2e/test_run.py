@@ -12,11 +12,12 @@ from safetensors.torch import load_file
 
 from posegen import assemble, config
 from posegen.datasets import generated
+from posegen.errors import UsageError
 from posegen.evaluate import METRICS
 from posegen.run import evaluate, finetune, generate, run
 from posegen.settings import Selection
 
-from .tiny import TINY, arguments, figures, files, metrics, same, settings
+from .tiny import TINY, arguments, ctrl_c, figures, files, metrics, same, settings
 
 EVERYTHING = {
     "loop__rounds": 2,
@@ -191,6 +192,23 @@ class TestStages:
         run(settings(), tmp_path / "out", resume=True)
         run(settings(), tmp_path / "at-once")
         same(tmp_path / "out", tmp_path / "at-once")
+
+    def test_finetune_goes_on_with_its_own_dataset_alone(self, tmp_path: Path) -> None:
+        own = generate(settings(), tmp_path / "own")
+        other = generate(settings(seed=1), tmp_path / "other")
+        with ctrl_c("fine-tune 0", 3):
+            finetune(settings(), tmp_path / "tuned", dataset=own)
+        with pytest.raises(UsageError, match="was started with another dataset") as caught:
+            finetune(settings(), tmp_path / "tuned", dataset=other, resume=True)
+        assert f"--dataset {own}" in caught.value.hint
+        weights = finetune(settings(), tmp_path / "tuned", dataset=own, resume=True)
+        whole = finetune(settings(), tmp_path / "whole", dataset=own)
+        assert weights.read_bytes() == whole.read_bytes()
+
+    def test_evaluate_needs_nothing_of_a_run(self) -> None:
+        """Neither renderer and feedback that fit each other, nor real poses that are there."""
+        measured = evaluate(settings(feedback__mode="rendered", real_poses="bvh:nowhere"))
+        assert measured == evaluate(settings())
 
     def test_evaluate_measures_what_run_measures_before(self, tmp_path: Path) -> None:
         run(settings(), tmp_path / "out")
