@@ -11,7 +11,7 @@ from torch import Tensor
 from posegen import losses
 from posegen.appearance import Appearance
 from posegen.datasets.generated import Samples, to_bytes
-from posegen.datasets.poses import RealPoses
+from posegen.datasets.poses import RealPoses, bent
 from posegen.geometry import box_from_alpha, frame, from_spherical, orbit
 from posegen.protocols import PoseEstimator, Renderer
 from posegen.settings import CameraSettings
@@ -63,11 +63,11 @@ def render_samples(
 
 
 def in_distribution(
-    n: int, real_poses: RealPoses, rng: torch.Generator, facing: float | None = None
+    n: int, real_poses: RealPoses, rng: torch.Generator, facing: float | None = None, bend: float = 0.0
 ) -> tuple[Tensor, Tensor]:
-    """Real poses seen by ordinary cameras: theta (n,23,3), view K (n,3)."""
+    """Real poses, bent a little, seen by ordinary cameras: theta (n,23,3), view K (n,3)."""
     view = ordinary_views(n, rng, facing)
-    theta = real_poses.sample(n, rng)
+    theta = bent(real_poses.sample(n, rng), bend, rng)
     return theta, view.to(theta)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from posegen.datasets.poses import bent
 from posegen.generate import ordinary_views
 from posegen.geometry import from_spherical, to_spherical, uniform_sphere
 
@@ -30,7 +31,7 @@ def draw(method: PoseGen, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]
     loop, real_poses = method.settings.loop, method.real_poses
     theta, view = method.draw(n, rng)
     if loop.poses == "clips":
-        theta = real_poses.sample(n, rng)
+        theta = bent(real_poses.sample(n, rng), loop.bend, rng)
     elif loop.poses == "uniform":
         theta = real_poses.uniform(n, rng)
     if loop.views == "in_distribution":
@@ -42,4 +43,4 @@ def draw(method: PoseGen, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]
     level = counted.diff() > 0
     azimuth, elevation, _ = to_spherical(view)
     view = torch.where(level.to(view.device)[:, None], from_spherical(azimuth, elevation), view)
-    return torch.cat([real_poses.sample(real, rng), theta[real:]]), view
+    return torch.cat([bent(real_poses.sample(real, rng), loop.bend, rng), theta[real:]]), view

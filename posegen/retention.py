@@ -38,7 +38,9 @@ def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
         renders = drawing.rendered(
             context,
             context.directory.dataset / "replay",
-            lambda: in_distribution(count, context.real_poses, context.stream("replay"), retain.facing),
+            lambda: in_distribution(
+                count, context.real_poses, context.stream("replay"), retain.facing, context.settings.loop.bend
+            ),
             retain.subjects,
         )
         if replay:

@@ -90,6 +90,9 @@ class LoopSettings(Options):
     """So many are drawn for each that is kept: the one with the largest error (hard-example mining)."""
     real: Share = 0.0
     """Share of these whose pose is a real one, seen from the generator's view. Not in the paper."""
+    bend: NonNegativeFloat = 0.0
+    """Largest standard deviation, radians, of a random turn of every joint on top of real poses that are drawn or
+    replayed: a few clips hold few poses. The discriminator sees them as they are."""
     level: Share = 0.0
     """Share of these whose camera is held level, as people hold one: K without its roll. Not in the paper."""
 

@@ -23,6 +23,15 @@ def mirror(pose: Tensor) -> Tensor:
     return pose[:, opposite] * pose.new_tensor([1.0, -1.0, -1.0])
 
 
+def bent(pose: Tensor, spread: float, rng: torch.Generator) -> Tensor:
+    """Poses theta (N,23,3) with every joint turned at random on top: a few clips hold few poses.
+
+    spread: radians; the standard deviation of a pose's turns lies anywhere below it.
+    """
+    size = spread * torch.rand(len(pose), 1, 1, generator=rng, device=rng.device)
+    return pose + (size * torch.randn(pose.shape, generator=rng, device=rng.device)).to(pose)
+
+
 class RealPoses:
     """Poses theta of motion clips, enlarged by mirror images and by recombining legs and arms of two frames.
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from posegen.datasets.poses import RealPoses
+from posegen.datasets.poses import RealPoses, bent
 from posegen.errors import UsageError
 from posegen.generate import IN_DISTRIBUTION_ELEVATION
 from posegen.geometry import from_spherical, relative, rotvec_to_rotmat
@@ -40,8 +40,7 @@ class Upright:
         theta, other = self.poses.sample(n, rng), self.poses.sample(n, rng)
         between = torch.rand(n, 1, 1, generator=rng)
         between = torch.where(torch.rand(n, 1, 1, generator=rng) < s.blend, between, 0)
-        bend = s.bend * torch.rand(n, 1, 1, generator=rng) * torch.randn(theta.shape, generator=rng)
-        return theta.lerp(other, between) + bend, self.views(n, rng)
+        return bent(theta.lerp(other, between), s.bend, rng), self.views(n, rng)
 
     def real(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Frames as they are, to measure on: theta (n,23,3), view K (n,3)."""

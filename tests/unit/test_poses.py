@@ -8,7 +8,7 @@ from posegen_starter.body import OpenBody
 from posegen_starter.motion import StarterMotion
 
 from posegen.body.joints import JOINT_SETS
-from posegen.datasets.poses import LEFT_ARM, LEGS, RIGHT_ARM, RealPoses, mirror
+from posegen.datasets.poses import LEFT_ARM, LEGS, RIGHT_ARM, RealPoses, bent, mirror
 from posegen.errors import UsageError
 from posegen.geometry import rotmat_to_rotvec, rotvec_to_rotmat
 from posegen.types import Clip
@@ -109,3 +109,12 @@ class TestSample:
     def test_no_clips(self) -> None:
         with pytest.raises(UsageError, match="no clip in its split 'train'"):
             RealPoses([])
+
+
+def test_bent_poses_stay_near_and_have_every_size_of_turn() -> None:
+    rng = torch.Generator().manual_seed(1)
+    poses = torch.randn(4000, 23, 3, generator=rng)
+    turns = (bent(poses, 0.4, rng) - poses).flatten(1).std(dim=1)
+    assert turns.max() < 0.55 and turns.min() < 0.01
+    assert turns.mean().item() == pytest.approx(0.2, abs=0.01)
+    assert torch.equal(bent(poses, 0.0, rng), poses)
