@@ -218,14 +218,14 @@ class Runs:
 def test_nothing_in_a_checkpoint_is_run(tmp_path):
     marker = tmp_path / "marker"
     for where in ({"global_step": Runs(marker)}, {"poseopt_anchors": {"kps": Runs(marker)}}):
-        with pytest.raises(AssetError, match="holds more than tensors and numbers"):
+        with pytest.raises(AssetError, match=r"refused, the file asks for '\w+\.system', which is not data"):
             read(saved(tmp_path, official(**where)))
     assert not marker.exists()
 
 
 def test_files_that_are_no_checkpoints(tmp_path):
     path = tmp_path / "surreal.tar"
-    with pytest.raises(AssetError, match="does not exist"):
+    with pytest.raises(AssetError, match="cannot be read: No such file"):
         read(path)
     saved(tmp_path, official())
     content = path.read_bytes()

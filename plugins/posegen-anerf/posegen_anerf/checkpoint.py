@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from posegen.assets import cache_dir
 from posegen.errors import AssetError, nearest
+from posegen.nn.checkpoint import DAMAGED, read_torch
 from posegen_anerf import rest_pose as rest_poses
 from posegen_anerf.architecture import architecture, settings
 from posegen_anerf.field import Field
@@ -28,7 +26,6 @@ OPTIONAL = (
     "embedbones_state_dict",
 )  # fmt: skip
 POSES = ("rest_pose", "pelvis", "bones", "kp_map", "kp_uidxs", "root_bones")
-AGAIN = "copy or download the checkpoint again"
 
 
 def convert(path: Path, rest_pose: Path | None = None) -> Path:
@@ -62,7 +59,7 @@ def read(path: Path, rest_pose: Path | None = None) -> NerfSubject:
         if key not in states and key not in OPTIONAL:
             raise AssetError(f"{path} has an unexpected key '{key}'", nearest(str(key), [*states, *OPTIONAL]))
     if content.get("embedbones_state_dict"):
-        raise AssetError(f"{path} has an 'embedbones_state_dict': an encoding of bones that cannot be drawn", AGAIN)
+        raise AssetError(f"{path} has an 'embedbones_state_dict': an encoding of bones that cannot be drawn", DAMAGED)
     args = settings(path)
     coarse_state, fine_state = (states[name] for name in NETWORKS)
     config = architecture(path, coarse_state, fine_state, args)
@@ -81,23 +78,10 @@ def read(path: Path, rest_pose: Path | None = None) -> NerfSubject:
 
 
 def read_tar(path: Path) -> dict[str, Any]:
-    """What ``torch.save`` wrote: a dictionary of tensors, numbers and containers of them. Nothing in it is run.
-
-    Old optimizer states and anchors hold arrays of numpy, so the functions that rebuild those are allowed as well.
-    """
-    try:
-        with torch.serialization.safe_globals(_numpy_globals()):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise AssetError(f"{path} does not exist", "give the path of an official .tar") from error
-    except pickle.UnpicklingError as error:
-        raise AssetError(
-            f"{path} holds more than tensors and numbers, or is damaged; nothing of it was run", AGAIN
-        ) from error
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise AssetError(f"{path} is no whole PyTorch checkpoint: {error}".splitlines()[0], AGAIN) from error
+    """What ``torch.save`` wrote, a dictionary. Nothing in it is run. Raises AssetError as ``read`` does."""
+    content = read_torch(path)
     if not isinstance(content, dict):
-        raise AssetError(f"{path} holds a {type(content).__name__}, where a dictionary is needed", AGAIN)
+        raise AssetError(f"{path} holds a {type(content).__name__}, where a dictionary is needed", DAMAGED)
     return content
 
 
@@ -106,7 +90,7 @@ def _state(path: Path, content: Mapping[str, Any], name: str) -> dict[str, Tenso
     if state is None:
         raise AssetError(f"{path} lacks the key '{name}'", nearest(name, list(content)) or "is it of A-NeRF?")
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise AssetError(f"{path} has '{name}' that is no dictionary of tensors", AGAIN)
+        raise AssetError(f"{path} has '{name}' that is no dictionary of tensors", DAMAGED)
     return dict(state)
 
 
@@ -138,13 +122,3 @@ def _rest_pose(path: Path, content: Mapping[str, Any], given: Path | None) -> tu
             raise AssetError(f"{path} lacks the key 'poseopt_layer_state_dict.rest_pose'", "set rest_pose to a file")
         return rest_poses.metres(layer["rest_pose"], path), "pose layer"
     return rest_poses.surreal(), "SURREAL's"
-
-
-def _numpy_globals() -> list[Any]:
-    """What rebuilds arrays and numbers of numpy in a pickle, by the names of numpy 1 and 2."""
-    array = np.array(1.0)
-    rebuild: Any = array.__reduce__()[0]
-    scalar: Any = np.float64(1).__reduce__()[0]
-    names = [(f, f"numpy.{core}.multiarray.{f.__name__}") for core in ("core", "_core") for f in (rebuild, scalar)]
-    kinds = [type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?")]
-    return [*names, np.ndarray, np.dtype, *kinds]
