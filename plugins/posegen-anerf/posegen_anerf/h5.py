@@ -21,9 +21,8 @@ from posegen.types import Camera, Views
 from posegen_anerf import rest_pose
 from posegen_anerf.bounds import EXTENSION
 from posegen_anerf.fit.hull import dilated
-from posegen_anerf.skeleton import FLIP, UNIT, bones_to_world, joints_of
+from posegen_anerf.skeleton import EXT_SCALE, FLIP, UNIT, bones_to_world, joints_of
 
-EXT_SCALE = 0.25 / 0.00035 * 0.001
 _LARGEST = 2**34  # bytes of pictures
 _ABOVE, _BELOW = 1.0, 0.25  # of the cylinder while training; drawing has larger ones
 _SAMPLED = 5  # pixels around the person that rays are drawn from

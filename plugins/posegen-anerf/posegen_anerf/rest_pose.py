@@ -10,26 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from posegen.body import Skeleton
 from posegen.errors import AssetError
 from posegen_anerf.skeleton import UNIT
 
-# A-NeRF's ``smpl_rest_pose`` (MIT), which all SURREAL people share, in metres: SMPL's mean joints, pelvis first.
-_SURREAL = (
-    (0.0, 0.0, 0.0), (0.0655330, -0.0869564, -0.0115671), (-0.0631422, -0.0859047, -0.0083857),
-    (-0.0028180, 0.1001803, -0.0164735), (0.0968084, -0.4353203, -0.0125985), (-0.0988826, -0.4428620, -0.0122788),
-    (0.0015805, 0.2379396, -0.0161502), (0.0850722, -0.7975294, -0.0517310), (-0.0843430, -0.8048752, -0.0492010),
-    (0.0037579, 0.2876818, 0.0082773), (0.1053541, -0.8488899, 0.0587102), (-0.1007882, -0.8486123, 0.0641802),
-    (0.0015351, 0.4903698, -0.0391535), (0.0764807, 0.4015439, -0.0248786), (-0.0708582, 0.3984915, -0.0302217),
-    (0.0067393, 0.5547931, 0.0097619), (0.1607941, 0.4317137, -0.0299062), (-0.1595302, 0.4300955, -0.0398534),
-    (0.4009478, 0.4208689, -0.0540519), (-0.3946914, 0.4180602, -0.0560940), (0.6265849, 0.4278476, -0.0549354),
-    (-0.6277859, 0.4237437, -0.0615623), (0.7011284, 0.4187320, -0.0672924), (-0.7030328, 0.4170203, -0.0711094),
-)  # fmt: skip
 HEAD, FEET = 15, (10, 11)
 
 
 def surreal() -> Tensor:
-    """The rest pose of SURREAL's people, (24,3) metres."""
-    return torch.tensor(_SURREAL)
+    """The rest pose that all SURREAL people share, (24,3) metres: SMPL's mean joints, pelvis first."""
+    return Skeleton.fixed().rest
 
 
 def read(path: Path) -> Tensor:

@@ -13,8 +13,10 @@ from posegen.body import forward_kinematics
 from posegen.geometry import rotvec_to_rotmat
 from posegen.types import Camera
 
-UNIT = 0.25 / 0.00035 * 0.001 / 0.4
-"""NeRF units in a metre, 1.786: the published data scale a rest pose of 2.5 m to the metre by 0.714."""
+EXT_SCALE = 0.25 / 0.00035 * 0.001
+"""0.714, which the published data scale a rest pose of 2.5 m to the metre by."""
+UNIT = EXT_SCALE / 0.4
+"""NeRF units in a metre, 1.786."""
 FLIP = (1.0, -1.0, -1.0)
 """PoseGen's world axes to those of the field (y down), and back."""
 
