@@ -13,7 +13,7 @@ from posegen.datasets.poses import RealPoses
 from posegen.errors import UsageError
 from posegen.geometry import frame, from_spherical, orbit, relative, rotvec_to_rotmat
 from posegen.protocols import Motion, Renderer
-from posegen.types import Camera, Clip, Views
+from posegen.types import Clip, Views
 
 HELD_OUT_VIEWS = 3
 DISTANCE = (3.2, 5.0)  # metres to the pelvis: perspective differs, as it does between photographs
@@ -65,7 +65,7 @@ def render_views(
     masks = torch.empty(len(index), plan.size, plan.size, dtype=torch.uint8)
     for start in range(0, len(index), BATCH):
         part = slice(start, start + BATCH)
-        drawn = renderer.render(poses[index[part]], _part(camera, part))
+        drawn = renderer.render(poses[index[part]], camera[part])
         images[part] = (drawn.image * 255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu()
         masks[part] = (drawn.alpha[:, 0] * 255).round().clamp(0, 255).byte().cpu()
         progress(min(start + BATCH, len(index)), len(index))
@@ -119,7 +119,3 @@ def _reach(joints: Tensor) -> Tensor:
     """Joints (P,24,3) -> points (P,168,3) that hold what hangs on them."""
     steps = FLESH * torch.cat([torch.zeros(1, 3), torch.eye(3), -torch.eye(3)])
     return (joints[:, :, None] + steps).flatten(1, 2)
-
-
-def _part(camera: Camera, part: slice) -> Camera:
-    return camera[part]

@@ -31,17 +31,14 @@ def colour(raw: Tensor) -> Tensor:
     return torch.sigmoid(raw) * (1 + 2 * PADDING) - PADDING
 
 
-def integrate(
-    raw: Tensor, depths: Tensor, directions: Tensor, density_scale: float = 1.0, noise: Tensor | None = None
-) -> Rendered:
+def integrate(raw: Tensor, depths: Tensor, directions: Tensor, density_scale: float = 1.0) -> Rendered:
     """raw (R,S,4) of samples at depths (R,S), ascending, along directions (R,3) -> what the rays see.
 
-    noise: (R,S) added to the densities while training. The last sample reaches to infinity.
+    The last sample reaches to infinity.
     """
     length = directions.norm(dim=-1, keepdim=True)
     steps = torch.cat([depths.diff(dim=-1), depths.new_full((len(depths), 1), 1e10)], dim=-1) * length
-    density = raw[..., 3] / density_scale
-    alpha = 1 - torch.exp(-F.relu(density if noise is None else density + noise) * steps)
+    alpha = 1 - torch.exp(-F.relu(raw[..., 3] / density_scale) * steps)
     passed = F.pad(torch.cumprod(1 - alpha + 1e-10, dim=-1)[:, :-1], (1, 0), value=1.0)
     weights = alpha * passed
     total = weights.sum(-1)
