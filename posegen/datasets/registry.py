@@ -104,10 +104,9 @@ DATASETS: dict[str, KnownDataset] = {
         KnownDataset(
             "surreal",
             "posegen.datasets.surreal:Surreal",
-            "SURREAL",
+            "SURREAL: poses without images",
             ("test", "validation", "train"),
-            ("surreal/limbs",),
-            "surreal",
+            asset="surreal",
             scans=True,
         ),
         KnownDataset("bvh", "posegen.datasets.bvh:Bvh", "a folder of BVH motion files: poses without images"),

@@ -20,15 +20,18 @@ OFFICIAL = {
 }  # fmt: skip
 
 
-def show(result: Mapping[str, Any], by: Sequence[str], console: Console) -> None:
-    """Print it. Raises UsageError for a grouping that this dataset does not have."""
+def check_groupings(dataset: str, by: Sequence[str], there: tuple[str, ...]) -> None:
+    """Raises UsageError for a grouping that a dataset does not have."""
     for grouping in by:
-        if grouping not in result["by"]:
-            there = tuple(result["by"])
+        if grouping not in there:
             raise UsageError(
-                f"{result['dataset']} cannot be broken down by '{grouping}'",
+                f"{dataset} cannot be broken down by '{grouping}'",
                 nearest(grouping, there) or f"it has {', '.join(there)}",
             )
+
+
+def show(result: Mapping[str, Any], by: Sequence[str], console: Console) -> None:
+    """Print it. Raises UsageError, when all else is printed, for a grouping into one part or into too many."""
     people = f"{result['people']} people"
     if result["judged"] < result["of"]:
         people += f" (the first {result['judged']} of {result['of']}: not the protocol's number)"
@@ -39,6 +42,7 @@ def show(result: Mapping[str, Any], by: Sequence[str], console: Console) -> None
     say(f"protocol {result['protocol']}: {result['definition']}")
     for name, count in result["left_out"].items():
         say(f"left out ({name}): {count} people")
+    check_groupings(result["dataset"], by, tuple(result["by"]))
     for grouping in by:
         console.print(_parts(grouping, result["by"][grouping]))
 

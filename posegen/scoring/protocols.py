@@ -235,7 +235,7 @@ _LIMBS = (
     "own joint set and the dataset's have in common by name, though not by definition; both about the middle of the "
     "hips; PCK: nearer than 150 mm; mean over people"
 )
-_LIMB_SETS = ("3dpw", "agora", "agora-smplx", "ski", "3dhp", "h36m", "surreal", "npz", "generated")
+_LIMB_SETS = ("3dpw", "agora", "agora-smplx", "ski", "3dhp", "h36m", "npz", "generated")
 _OPEN = "12 limb joints of the estimator's own joint set, both about that set's root; mean over images"
 
 PROTOCOLS: dict[str, EvaluationProtocol] = {

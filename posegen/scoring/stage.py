@@ -59,6 +59,8 @@ def evaluate(settings: Settings, request: Request, console: Console | None = Non
     """-> the content of ``result.json``. Raises PosegenError: an option, a missing file, damaged data."""
     if request.protocol is not None:
         _of(request.dataset, request.protocol)
+    else:
+        _protocols(request.dataset)
     device = assemble.usable_device(settings.device)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
@@ -76,6 +78,7 @@ def measure(
     if estimator.module is not None:
         estimator.module.requires_grad_(False).eval()
     can = abilities(estimator)
+    _check(request, dataset, can)
     if request.protocol is None:
         protocol, warning = _first(request.dataset, can, settings.estimator.name)
         if warning:
@@ -89,6 +92,16 @@ def measure(
                 f"--protocol {request.dataset}/limbs  compares the 12 limbs that both have, and says so",
             )
     return _Evaluation(settings, request, dataset, protocol, estimator, track).run()
+
+
+def _check(request: Request, dataset: Dataset, can: Abilities) -> None:
+    """Raises UsageError for what would fail, or mean nothing, when everybody is measured."""
+    groups = dataset[0].groups if len(dataset) else {}
+    scores.check_groupings(request.dataset, request.by, (*groups, "viewpoint"))
+    if request.agora_predictions and known(request.dataset).asset != "agora":
+        raise UsageError(f"AGORA's server does not take predictions on {request.dataset}", "--dataset agora")
+    if request.agora_predictions and not can.body:
+        raise UsageError("AGORA's server takes meshes, which this estimator does not give", "an estimator with a body")
 
 
 @dataclass
@@ -105,6 +118,8 @@ class _Evaluation:
         meshes = Meshes(getattr(self.estimator, "smpl", None))
         if REGRESSOR in assets.registered() and meshes.has_neutral:
             meshes.check_order()
+        if request.agora_predictions:
+            meshes.body("neutral")  # whose file may be missing
         judge = Judge(self.estimator, protocol, meshes, request.batch, request.workers)
         total = min(len(self.dataset), request.limit or len(self.dataset))
         folder = None if request.out is None else Folder(request.out, self.about(total), resume=request.resume)
@@ -171,9 +186,20 @@ class _Evaluation:
         return (record for record in islice(everyone, last - first) if keep is None or keep(record))
 
 
+def _protocols(dataset: str) -> tuple[str, ...]:
+    """The names of a dataset's protocols. Raises UsageError for one without images."""
+    names = known(dataset).protocols
+    if not names:
+        raise UsageError(
+            f"dataset '{dataset}' has no images to judge an estimator on", "posegen evaluate --dataset 3dpw"
+        )
+    return names
+
+
 def _of(dataset: str, name: str) -> EvaluationProtocol:
     """A protocol of this dataset. Raises UsageError for one of another."""
-    protocol, own = find(name), known(dataset).protocols
+    own = _protocols(dataset)
+    protocol = find(name)
     if name not in own:
         raise UsageError(
             f"protocol '{name}' is not for {dataset}", nearest(name, own) or f"choose among {', '.join(own)}"
@@ -183,11 +209,7 @@ def _of(dataset: str, name: str) -> EvaluationProtocol:
 
 def _first(dataset: str, can: Abilities, estimator: str) -> tuple[EvaluationProtocol, str]:
     """The dataset's first protocol that the estimator can be judged by, and a warning if others came before it."""
-    names = known(dataset).protocols
-    if not names:
-        raise UsageError(
-            f"dataset '{dataset}' has no images to judge an estimator on", "posegen evaluate --dataset 3dpw"
-        )
+    names = _protocols(dataset)
     protocols = [find(name) for name in names]
     chosen = next(protocol for protocol in protocols if can.satisfy(protocol))
     if chosen is protocols[0]:

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from posegen.checkpoint import disk_error
-from posegen.errors import UsageError
 from posegen.scoring import agora
 from posegen.scoring.meshes import Meshes
 from posegen.scoring.predict import Columns
@@ -32,10 +31,8 @@ def write(columns: Columns, path: Path, meshes: Meshes) -> int:
     """Write the zip and return how many people it holds.
 
     ``joints``: (24,2) pixels at 3840 x 2160.  ``allSmplJoints3d``: (24,3), ``verts``: (6890,3), metres, camera axes.
-    Raises UsageError for an estimator without a body, PosegenError when the disk is full.
+    Raises PosegenError when the disk is full.
     """
-    if "pose" not in columns or "betas" not in columns:
-        raise UsageError("AGORA's server takes meshes, which this estimator does not give", "an estimator with a body")
     seen: dict[str, int] = {}
     part = path.with_name(f".{path.name}.part")
     try:

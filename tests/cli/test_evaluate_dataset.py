@@ -63,6 +63,7 @@ def test_viewpoints_of_two_datasets(posegen, folder, tmp_path):
         (("evaluate", "--dataset", "3dwp"), ("no dataset '3dwp'", "did you mean '3dpw'?")),
         (("evaluate", "--dataset", "3dpw", "--protocol", "3dpw/spn"), ("no protocol '3dpw/spn'", "3dpw/spin")),
         (("evaluate", "--dataset", "npz:x.npz", "--device", "warp"), ("device 'warp' cannot be used", "--device cpu")),
+        (("evaluate", "--dataset", "surreal:nowhere"), ("'surreal' has no images to judge", "--dataset 3dpw")),
         (("evaluate", "--dataset", "npz"), ("no registered place", "npz:PATH")),
         (("viewpoints", "--dataset", "npz:x.npz", "--axes", "hips"), ("--axes 'hips'", "joints, pelvis")),
     ],

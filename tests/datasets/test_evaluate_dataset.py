@@ -231,8 +231,38 @@ def test_parts_of_the_dataset(data):
     mean = sum(p["mpjpe"]["mean"] * p["mpjpe"]["count"] for p in parts.values()) / count
     assert (count, mean) == (9, pytest.approx(result["all"]["mpjpe"]["mean"]))
     assert {"viewpoint", "gender", "female"} <= set(text.split())
+    oracle.seen = 0
     with pytest.raises(UsageError, match="broken down by 'actoin'"):
         spoken(Request("3dpw", root, protocol="3dpw/limbs", by=("actoin",)), oracle)
+    assert oracle.seen == 1, "nobody is measured but the black crop"
+
+
+def test_a_grouping_into_one_part_is_refused_below_the_figures(data):
+    root, _, oracle = data
+    text = io.StringIO()
+    with pytest.raises(UsageError, match="broken down by 'sequence'"):
+        measure(oracle, SETTINGS, Request("3dpw", root, by=("sequence",)), Console(file=text, width=200))
+    assert "PA-MPJPE" in text.getvalue() and "protocol 3dpw/spin" in text.getvalue()
+
+
+@pytest.mark.parametrize("lacks", ["AGORA", "a body", "smpl-neutral"])
+def test_what_agoras_server_would_not_take_is_refused_before_anybody_is_measured(data, crowd, tmp_path, lacks):
+    root, _, oracle, _ = crowd
+    name = "agora"
+    if lacks == "AGORA":
+        name, (root, _, oracle) = "3dpw", data
+    elif lacks == "a body":
+        oracle.predict = lambda crop: Estimate(torch.zeros(len(crop), 24, 3))
+    else:
+        assets._write({})
+    error, message = {
+        "AGORA": (UsageError, "does not take predictions on 3dpw"),
+        "a body": (UsageError, "meshes, which this estimator does not give"),
+        "smpl-neutral": (AssetError, "'smpl-neutral' is not registered"),
+    }[lacks]
+    with pytest.raises(error, match=message):
+        measure(oracle, SETTINGS, Request(name, root, out=tmp_path / "out", agora_predictions=True))
+    assert not (tmp_path / "out").exists()
 
 
 def test_resume_repeats_no_part_and_ends_with_the_same(data, tmp_path, monkeypatch):
@@ -503,6 +533,8 @@ def test_protocols_and_datasets_know_each_other():
         (lambda: open_dataset("3dpw", "tets"), "no split 'tets'", "test"),
         (lambda: open_dataset("npz"), "no registered place", "npz:PATH"),
         (lambda: stage._of("ski", "3dpw/spin"), "'3dpw/spin' is not for ski", "ski/ptz"),
+        (lambda: stage._of("surreal", "surreal/limbs"), "'surreal' has no images to judge", "3dpw"),
+        (lambda: stage._first("surreal", Abilities("coco17", body=False), "x"), "no images to judge", "3dpw"),
         (lambda: stage._first("amass", Abilities("coco17", body=False), "x"), "no images to judge", "3dpw"),
     ],
 )
