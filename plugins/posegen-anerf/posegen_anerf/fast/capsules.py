@@ -48,9 +48,6 @@ class Capsules:
     radius: Array
     profile: Array
 
-    def __len__(self) -> int:
-        return len(self.joint)
-
 
 def capsules(rest_joints: Tensor, margins: Tensor | None = None) -> Capsules:
     """rest_joints: (24,3) metres.  margins: (28,) radii, or (28*ALONG*AROUND,) profiles; None: ``RADIUS`` everywhere.
