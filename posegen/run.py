@@ -94,7 +94,7 @@ def _opened(
                 f"{out} was started with other settings", f"posegen run --resume --out {out}  takes its own"
             )
         parts = assemble(settings, finetunes=finetunes)
-        context = Context(parts, settings, directory, Track(directory.metrics, console))
+        context = Context(parts, settings, directory, Track(directory.metrics, console, whole=not resume))
         if not resume:
             checkpoint.write_text(directory.settings, text)
         if not directory.environment.is_file():

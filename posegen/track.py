@@ -21,9 +21,11 @@ EVERY = 10  # iterations between two readings of the losses: each reading waits 
 class Track:
     """Collects losses as tensors and reads them in groups, so that the loop never waits for a number."""
 
-    def __init__(self, metrics: Path | None, console: Console | None = None) -> None:
+    def __init__(self, metrics: Path | None, console: Console | None = None, *, whole: bool = True) -> None:
+        """whole: no phase was done before, by an interrupted process or for another run."""
         self.metrics, self.console = metrics, console or Console(quiet=True)
         self.seconds: dict[str, float] = {}
+        self.whole = whole
 
     @contextmanager
     def phase(self, name: str, total: int, done: int = 0) -> Iterator[Phase]:

@@ -22,7 +22,8 @@ def tabulate(ablation: Ablation, cells: Sequence[Cell], errors: Mapping[str, Pos
     rows: one for each column and row that has a finished cell, and one for the figures before where these are the same
     for all rows of a column. Each has for every metric ``after`` (mean, low, high, n), its ``values`` by seed, the
     relative ``change_percent`` against its own figures before, and the ``difference`` to the reference row, paired by
-    seed; the last two are None where there is nothing to compare with.
+    seed; the last two are None where there is nothing to compare with.  seconds: the mean of the cells that were run at
+    once and took nothing from another, None where there are none.
     """
     measured = {cell.name: found for cell in cells if (found := result(cell)) is not None}
     rows: list[dict[str, Any]] = []
@@ -62,12 +63,12 @@ def _group(ablation: Ablation, column: str, results: Mapping[str, dict[int, Any]
         )
     for row, of in results.items():
         others = before[row] if reference == BEFORE else after.get(reference, {})
-        seconds = [sum(found["seconds"].values()) for found in of.values()]
+        seconds = [sum(found["seconds"].values()) for found in of.values() if found["seconds"]]
         rows.append(
             {
                 "column": column,
                 "row": row,
-                "seconds": sum(seconds) / len(seconds),
+                "seconds": sum(seconds) / len(seconds) if seconds else None,
                 "metrics": {
                     m: _figure(after[row][m], before[row][m], others.get(m) if row != reference else None)
                     for m in metrics

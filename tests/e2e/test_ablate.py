@@ -84,8 +84,11 @@ def test_cells_are_runs_whatever_they_share(tmp_path: Path) -> None:
     made, (plain, low) = two(tmp_path)
     ablate(made, [plain, low], tmp_path / "out")
     assert "draw round-0" in json.loads((plain.folder / "result.json").read_text())["seconds"]
-    shared = json.loads((low.folder / "result.json").read_text())["seconds"]
-    assert not {"warm-up", "feedback 0", "draw round-0", "measure before"} & shared.keys()
+    phases = {json.loads(line)["phase"] for line in (low.folder / "metrics.jsonl").read_text().splitlines()}
+    assert phases == {"fine-tune 0"}
+    assert json.loads((low.folder / "result.json").read_text())["seconds"] is None
+    spent = {row["row"]: row["seconds"] for row in table(tmp_path / "out")["rows"]}
+    assert spent["plain"] > 0 and spent["low-lr"] is None, "what took half of its work from another is not faster"
     run(low.settings, tmp_path / "alone")
     assert figures(low.folder) == figures(tmp_path / "alone")
     alone, mine = files(tmp_path / "alone"), files(low.folder)

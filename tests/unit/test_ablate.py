@@ -214,6 +214,15 @@ class TestTable:
         assert rows["b"]["values"] == {"0": 240.0, "1": 251.0, "2": 248.0}
         assert table["rows"][1]["seconds"] == 5.0 and not table["missing"]
 
+    def test_the_time_is_that_of_whole_runs(self, measured: Any) -> None:
+        made, found = measured()
+        for cell in found:
+            if cell.row == "b" or cell.seed == 0:
+                result = json.loads((cell.folder / "result.json").read_text())
+                (cell.folder / "result.json").write_text(json.dumps(result | {"seconds": None}))
+        seconds = {row["row"]: row["seconds"] for row in tabulate(made, found, {})["rows"]}
+        assert seconds == {"before": None, "b": None, "a": 5.0}
+
     def test_a_seed_that_one_row_lacks_is_left_out_of_its_difference_alone(self, measured: Any) -> None:
         table = tabulate(*measured(leave=("a/1",)), {"a/1": AssetError("it burnt down")})
         rows = self.rows(table)
