@@ -81,17 +81,6 @@ def turn_onto(rotations: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
     return rotation[:, None] @ rotations
 
 
-def velocity_error(predicted: Tensor, true: Tensor) -> Tensor:
-    """One sequence (T,J,3) -> (T-1,) mm a frame: MPJVE (VideoPose3D). Empty for a single frame."""
-    return _distance(predicted.diff(dim=0), true.diff(dim=0)).mean(dim=1)
-
-
-def acceleration(joints: Tensor) -> Tensor:
-    """One sequence (T,J,3) -> (T-2,) mean acceleration, mm a frame squared (VIBE). Empty for fewer than 3 frames."""
-    second = joints.diff(n=2, dim=0) if len(joints) > 2 else joints[:0]
-    return _distance(second, torch.zeros_like(second)).mean(dim=1)
-
-
 def acceleration_error(predicted: Tensor, true: Tensor, visible: Tensor | None = None) -> Tensor:
     """One sequence (T,J,3) -> mean difference of acceleration, mm a frame squared (VIBE); not divided by time.
 

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from posegen.geometry.camera import CHEST_HEIGHT, frame, orbit
-from posegen.geometry.crop import box_from_alpha, box_from_points, resample, square
+from posegen.geometry.crop import box_from_alpha, resample, square
 from posegen.geometry.procrustes import align, similarity
-from posegen.geometry.rotation import rot6d_to_rotmat, rotmat_to_rot6d, rotmat_to_rotvec, rotvec_to_rotmat
+from posegen.geometry.rotation import rot6d_to_rotmat, rotmat_to_rotvec, rotvec_to_rotmat
 from posegen.geometry.viewpoint import from_spherical, relative, to_spherical, uniform_sphere, view_rotation
 
 __all__ = [
     "CHEST_HEIGHT",
     "align",
     "box_from_alpha",
-    "box_from_points",
     "frame",
     "from_spherical",
     "orbit",
     "relative",
     "resample",
     "rot6d_to_rotmat",
-    "rotmat_to_rot6d",
     "rotmat_to_rotvec",
     "rotvec_to_rotmat",
     "similarity",

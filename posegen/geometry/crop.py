@@ -24,11 +24,6 @@ def box_from_alpha(alpha: Tensor, threshold: float = 0.5) -> Tensor:
     return torch.stack([x0, y0, x1, y1], dim=1).to(alpha.dtype)
 
 
-def box_from_points(points: Tensor) -> Tensor:
-    """The tight box (N,4) around pixel positions (N,P,2)."""
-    return torch.cat([points.amin(dim=1), points.amax(dim=1)], dim=1)
-
-
 def square(box: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """Boxes (N,4) -> centre (N,2) and side (N,) of the square that holds ``scale`` times the longer side."""
     low, high = box[:, :2], box[:, 2:]
@@ -36,20 +31,15 @@ def square(box: Tensor, scale: float) -> tuple[Tensor, Tensor]:
 
 
 def resample(
-    image: Tensor,
-    centre: Tensor,
-    side: Tensor,
-    size: int | tuple[int, int],
-    angle: Tensor | None = None,
-    fill: float = 0.0,
+    image: Tensor, centre: Tensor, side: Tensor, size: int | tuple[int, int], angle: Tensor | None = None
 ) -> Tensor:
     """Cut squares out of images (N,C,H,W) -> (N,C,size,size), differentiable in the image and in the square.
 
     centre (N,2) and side (N,): pixels.  size: of the crop; (height, width) for one that is not square, whose height is
     then ``side`` and whose width is in proportion.  angle (N,): radians; the crop's x axis points along (cos, sin) of
-    the image.  fill: the value outside the image.  An image larger than the crop is sampled from a pyramid of
-    box-filtered copies, blended by the crop's scale, so that shrinking does not alias; the pyramid depends on shapes
-    alone, never on the other crops of the batch.
+    the image.  It is black outside the image.  An image larger than the crop is sampled from a pyramid of box-filtered
+    copies, blended by the crop's scale, so that shrinking does not alias; the pyramid depends on shapes alone, never on
+    the other crops of the batch.
     """
     n, _, height, width = image.shape
     rows, columns = (size, size) if isinstance(size, int) else size
@@ -63,11 +53,11 @@ def resample(
     levels = max(0, math.ceil(math.log2(max(height, width) / rows)))
     level = torch.log2((side / rows).clamp(1, 2**levels))
     out = torch.zeros((n, image.shape[1], rows, columns), dtype=image.dtype, device=image.device)
-    copy = image - fill
+    copy = image
     for k in range(levels + 1):
         if k:
             copy = F.avg_pool2d(copy, 2, ceil_mode=True)
         extent = pixels.new_tensor([copy.shape[3], copy.shape[2]]) * 2**k
         sampled = F.grid_sample(copy, (2 * pixels / extent - 1).to(copy.dtype), align_corners=False)
         out = out + sampled * (1 - (level - k).abs()).clamp_min(0).to(copy.dtype)[:, None, None, None]
-    return out + fill
+    return out

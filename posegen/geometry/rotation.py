@@ -34,8 +34,3 @@ def rot6d_to_rotmat(numbers: Tensor) -> Tensor:
     second = columns[..., 1] - (first * columns[..., 1]).sum(-1, keepdim=True) * first
     second = F.normalize(second, dim=-1)
     return torch.stack([first, second, torch.linalg.cross(first, second)], dim=-1)
-
-
-def rotmat_to_rot6d(matrix: Tensor) -> Tensor:
-    """Rotation matrices (...,3,3) -> the six numbers (...,6) of ``rot6d_to_rotmat``."""
-    return matrix[..., :2].flatten(-2)

@@ -42,15 +42,10 @@ REFUSED = re.compile(r"(?:GLOBAL|global) ([\w.]+)")
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A network's state dict, without ``module.``, and how the file wrapped it.
-
-    container: the key that it lay under, None for a bare one.  parallel: whether names began with ``module.``.
-    """
+    """A network's state dict, without ``module.``, and the file that it came from."""
 
     path: Path
     state: dict[str, Tensor]
-    container: str | None = None
-    parallel: bool = False
 
     @property
     def family(self) -> str | None:
@@ -76,8 +71,7 @@ def read(path: Path) -> Checkpoint:
             f"{path} holds no network: neither tensors nor one of {', '.join(CONTAINERS)} (it has {held or 'nothing'})",
             "give the checkpoint as it was downloaded",
         )
-    parallel = all(key.startswith(PARALLEL) for key in state)
-    return Checkpoint(path, {key.removeprefix(PARALLEL): value for key, value in state.items()}, container, parallel)
+    return Checkpoint(path, {key.removeprefix(PARALLEL): value for key, value in state.items()})
 
 
 def read_torch(path: Path) -> Any:

@@ -93,7 +93,6 @@ def test_vibe_mid_hip():
 
 def test_vibe_acceleration():
     predicted, true, visible = (INPUT[key] for key in ("seq_pred14_m", "seq_gt14_m", "seq_vis"))
-    close(metrics.acceleration(predicted).mean(), GOLDEN["vibe_accel_mm_pred"])
     close(metrics.acceleration_error(predicted, true).mean(), GOLDEN["vibe_accel_err_mm"])
     seen = metrics.acceleration_error(predicted, true, visible)
     close(seen.mean(), GOLDEN["vibe_accel_err_mm_vis"])
@@ -108,7 +107,6 @@ def test_videopose3d_17_joints():
     scores = score("h36m/videopose3d")
     for metric, golden in (("mpjpe", "vp3d_mpjpe_mm"), ("pa_mpjpe", "vp3d_p_mpjpe_mm"), ("n_mpjpe", "vp3d_n_mpjpe_mm")):
         close(scores[metric].mean(), GOLDEN[golden])
-    close(metrics.velocity_error(INPUT["seq_pred14_m"], INPUT["seq_gt14_m"]).mean(), GOLDEN["vp3d_mpjve_mm"])
 
 
 def test_ski_17_joints_are_videopose3ds():
