@@ -43,7 +43,13 @@ def _of_run(directory: RunDirectory) -> Selection:
 
 
 def _of_file(file: Path, estimator: str | None) -> Selection:
-    name = estimator or checkpoint.read(file).family
+    name = estimator or _told(file)
     if name is None:
         raise UsageError(f"{file} does not tell whose weights it holds", "--estimator NAME")
     return Selection(name=name, options={"checkpoint": file})
+
+
+def _told(file: Path) -> str | None:
+    """The estimator that a run wrote into the file, or else the one whose tensors have these names."""
+    family = checkpoint.read(file).family
+    return checkpoint.metadata(file).get("estimator", family) if file.suffix == ".safetensors" else family

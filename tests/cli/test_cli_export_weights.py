@@ -28,6 +28,18 @@ def test_a_file_tells_whose_weights_it_holds(posegen, tuned, tmp_path):
     network.load_state_dict(torch.load(tmp_path / "out.pt", weights_only=True)["model"])  # as the published demo does
 
 
+def test_what_a_run_wrote_into_the_file_comes_first(posegen, tmp_path):
+    """A third party's network may have the names of a known one, or names that nobody knows."""
+    path = tmp_path / "w.safetensors"
+    save_file({"a": torch.zeros(1)}, path, {"estimator": "spin", "weights": ""})
+    ended = posegen("export-weights", str(path), "-o", str(tmp_path / "out.pt"))
+    assert ended.code == 3 and "is not of this network" in ended.err
+    state = {name: torch.zeros(1) for name in ("conv1.weight", "decpose.weight")}
+    save_file(state, path, {"estimator": "blazepose", "weights": ""})
+    ended = posegen("export-weights", str(path), "-o", str(tmp_path / "out.pt"))
+    assert ended.code == 3 and "is a checkpoint of spin, not of blazepose" in ended.err
+
+
 def test_a_run_says_which_estimator_and_how_it_was_made(posegen, tuned, tmp_path):
     (tuned.parent / "run.toml").write_text('[estimator]\nname = "spin"\nlr = 1e-5\n')
     assert posegen("export-weights", str(tuned.parent), "-o", str(tmp_path / "out.pt")).code == 0
