@@ -136,14 +136,14 @@ def test_finetuned_weights_come_back(tmp_path, people) -> None:
 def test_a_checkpoint_that_does_not_fit_names_the_first_difference(tmp_path) -> None:
     path = tmp_path / "tuned.safetensors"
     for changes, message in (
-        ({"world.bias": None}, r"'world.bias' is missing"),
-        ({"world.bias": torch.zeros(116)}, r"'world.bias' has shape \(116,\), expected \(117,\)"),
-        ({"head.9.weight": torch.zeros(1)}, r"no tensor 'head.9.weight'"),
+        ({"world.bias": None}, r"it lacks 'world.bias'"),
+        ({"world.bias": torch.zeros(116)}, r"'world.bias' has shape \(116,\), not \(117,\)"),
+        ({"head.9.weight": torch.zeros(1)}, r"it holds 'head.9.weight', which the network has not"),
         ({"world.bias": torch.full((117,), torch.nan)}, r"'world.bias' holds values that are not finite"),
     ):
         with pytest.raises(AssetError, match=message):
             BlazePose(BlazePose.Options(checkpoint=checkpoint(path, **changes)))
-    with pytest.raises(AssetError, match=r"'stem_project.weight' has shape \(16, 24, 1, 1\), expected \(8, 24, 1, 1\)"):
+    with pytest.raises(AssetError, match=r"'stem_project.weight' has shape \(16, 24, 1, 1\), not \(8, 24, 1, 1\)"):
         BlazePose(BlazePose.Options(checkpoint=checkpoint(path, variant="full")))
 
 
@@ -152,11 +152,19 @@ def test_a_damaged_checkpoint_is_an_asset_error(tmp_path) -> None:
     path = tmp_path / "damaged.safetensors"
     for content in (b"", whole[:7], whole[:5000], whole[: len(whole) // 2], b"\xff" * 1000, b"PK\x03\x04" + whole):
         path.write_bytes(content)
-        with pytest.raises(AssetError, match="cannot read the weights"):
+        with pytest.raises(AssetError, match="is not a whole safetensors file"):
             BlazePose(BlazePose.Options(checkpoint=path))
-    for missing in (tmp_path / "nowhere.safetensors", tmp_path):
-        with pytest.raises(AssetError, match="cannot read the weights"):
+    for missing, message in ((tmp_path / "nowhere.safetensors", "does not exist"), (tmp_path, "cannot be read")):
+        with pytest.raises(AssetError, match=message):
             BlazePose(BlazePose.Options(checkpoint=missing))
+
+
+def test_the_weights_of_another_estimator_name_it(tmp_path) -> None:
+    path = tmp_path / "spin.safetensors"
+    save_file({"conv1.weight": torch.zeros(1), "decpose.weight": torch.zeros(1)}, path)
+    with pytest.raises(AssetError, match="is a checkpoint of spin, not of blazepose") as caught:
+        BlazePose(BlazePose.Options(checkpoint=path))
+    assert caught.value.hint == f"--estimator spin --checkpoint {path}"
 
 
 def test_a_graph_that_is_not_the_network_is_an_asset_error(tmp_path) -> None:

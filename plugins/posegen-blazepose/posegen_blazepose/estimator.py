@@ -11,10 +11,11 @@ from pydantic import Field
 from torch import Tensor
 
 from posegen.geometry.crop import resample, square
+from posegen.nn.checkpoint import load_exact, read
 from posegen.options import Options as BaseOptions
 from posegen.types import Estimate
 from posegen_blazepose.network import SIZE, BlazePoseNet
-from posegen_blazepose.weights import load_checkpoint, load_published
+from posegen_blazepose.weights import load_published
 
 LANDMARKS = 33
 SHOULDERS, HIPS = (11, 12), (23, 24)
@@ -49,7 +50,7 @@ class BlazePose:
         self.frozen = options.freeze
         module = BlazePoseNet(options.variant)
         if options.checkpoint is not None:
-            load_checkpoint(module, options.checkpoint)
+            load_exact(module, read(options.checkpoint), "blazepose")
         else:
             weights = weights_path(f"blazepose_{options.variant}")
             load_published(module, weights.with_suffix(".json"), weights)
