@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -20,6 +20,7 @@ from posegen.settings import Selection, Settings
 
 COMPONENTS = tuple(name for name, field in Settings.model_fields.items() if field.annotation is Selection)
 DEFAULT = Source("default")
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +50,25 @@ def load(
     """
     paths = [recipes.find(name) for name in recipe]
     labels = [f"recipe {path.stem}" if path.parent == recipes.FOLDER else str(path) for path in paths]
-    stack: list[Layer] = [
-        {(c, "name"): layers.Given(Settings.model_fields[c].default.name, DEFAULT) for c in COMPONENTS}
-    ]
-    stack += [layers.from_file(path, label, COMPONENTS) for path, label in zip(paths, labels, strict=True)]
+    stack = [layers.from_file(path, label, COMPONENTS) for path, label in zip(paths, labels, strict=True)]
     stack += sections
     stack.append(layers.from_options(options or {}, COMPONENTS))
     stack.append(layers.from_assignments(assignments, COMPONENTS))
-    given = layers.merge(stack, COMPONENTS)
-    try:
-        settings = Settings.model_validate(_split_options(layers.nest(given)))
-    except ValidationError as error:
-        raise explain(error, Settings, given) from error
+    settings, given = checked(Settings, stack, COMPONENTS)
     return Configuration(settings, given, paths[-1].stem if paths else "defaults")
+
+
+def checked(model: type[M], stack: Iterable[Layer], components: Iterable[str]) -> tuple[M, Layer]:
+    """Layers over the defaults of ``model`` -> an instance, and where its values came from.
+
+    components: the fields of ``model`` that are a Selection. Raises UsageError as ``load`` does.
+    """
+    defaults: Layer = {(c, "name"): layers.Given(model.model_fields[c].default.name, DEFAULT) for c in components}
+    given = layers.merge([defaults, *stack], components)
+    try:
+        return model.model_validate(_split_options(layers.nest(given), components)), given
+    except ValidationError as error:
+        raise explain(error, model, given) from error
 
 
 def to_toml(settings: Settings) -> str:
@@ -105,10 +112,10 @@ def explain(error: ValidationError, model: type[BaseModel], given: Layer, prefix
     )
 
 
-def _split_options(tree: dict[str, Any]) -> dict[str, Any]:
+def _split_options(tree: dict[str, Any], components: Iterable[str]) -> dict[str, Any]:
     """``{"renderer": {"name": "mesh", "subject": "s0"}}`` -> ``{"renderer": {"name": "mesh", "options": {...}}}``."""
     out = dict(tree)
-    for component in COMPONENTS:
+    for component in components:
         if isinstance(table := tree.get(component), dict):
             options = {name: value for name, value in table.items() if name != "name"}
             out[component] = {"name": table["name"], "options": options}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from pydantic import ValidationError
@@ -18,12 +18,14 @@ from posegen.config import explain
 from posegen.datasets.rendered_views import Plan, render_views
 from posegen.datasets.views import read_views, write_views
 from posegen.discovery import discover
-from posegen.errors import PosegenError, UsageError, nearest
+from posegen.errors import PosegenError, UsageError
+from posegen.layers import Key, Layer
 from posegen.options import Options
+from posegen.protocols import Fittable
 from posegen.settings import Selection
 from posegen.types import Views
 
-PLAN = ("poses", "held_out", "cameras", "size")
+O = TypeVar("O", bound=Options)
 CPU = torch.device("cpu")
 
 
@@ -74,7 +76,7 @@ def fit(request: Request, console: Console) -> Mapping[str, float]:
 def fittable(name: str) -> Any:
     """The class of a renderer that can be fitted. Raises UsageError, naming those that can, for another."""
     loaded = plugins.load("renderer", name)
-    if hasattr(loaded, "fit") and hasattr(loaded, "FitOptions"):
+    if isinstance(loaded, Fittable):
         return loaded
     can = [row.name for row in discover() if row.kind == "renderer" and row.status == "ok" and _can(row.name)]
     raise UsageError(f"renderer '{name}' cannot be fitted to images", f"those that can: {', '.join(can) or 'none'}")
@@ -82,7 +84,7 @@ def fittable(name: str) -> Any:
 
 def _can(name: str) -> bool:
     try:
-        return hasattr(plugins.load("renderer", name), "fit")
+        return isinstance(plugins.load("renderer", name), Fittable)
     except PosegenError:  # a broken plugin is not what was asked about
         return False
 
@@ -90,20 +92,20 @@ def _can(name: str) -> bool:
 def _options(renderer: Any, request: Request) -> tuple[Options, Plan, int]:
     """The renderer's options, the plan of views, and the seed of both."""
     given = layers.from_assignments(request.assignments, ())
-    plan = {key[1]: value.value for key, value in given.items() if len(key) == 2 and key[0] == "views"}
-    rest = {key: value for key, value in given.items() if not (len(key) == 2 and key[0] == "views")}
-    for key, value in plan.items():
-        if key not in PLAN:
-            raise UsageError(f"unknown key 'views.{key}'", nearest(key, PLAN) or f"views: {', '.join(PLAN)}")
-        if not isinstance(value, int) or isinstance(value, bool) or value < (0 if key == "held_out" else 1):
-            raise UsageError(f"views.{key} = {value!r} is no number of them", "give a whole number")
-    if plan and request.data is not None:
+    tree = layers.nest(given)
+    views = tree.pop("views", {})
+    if views != {} and request.data is not None:
         raise UsageError("views.* are for images that are drawn: --data has its own", "leave them out")
+    plan = _checked(Plan, views, given, ("views",))
+    options: Options = _checked(renderer.FitOptions, tree, given)
+    return options, plan, int(getattr(options, "seed", 0))
+
+
+def _checked(model: type[O], tree: dict[str, Any], given: Layer, prefix: Key = ()) -> O:
     try:
-        options: Options = renderer.FitOptions.model_validate(layers.nest(rest))
+        return model.model_validate(tree)
     except ValidationError as error:
-        raise explain(error, renderer.FitOptions, rest) from error
-    return options, Plan(**plan), int(getattr(options, "seed", 0))
+        raise explain(error, model, given, prefix) from error
 
 
 def _views(renderer: Any, request: Request, plan: Plan, seed: int, progress: Callable[[int, int], None]) -> Views:

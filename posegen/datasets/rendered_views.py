@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Generator, Tensor
 
 from posegen.datasets.poses import RealPoses
 from posegen.errors import UsageError
 from posegen.geometry import frame, from_spherical, orbit, relative, rotvec_to_rotmat
+from posegen.options import Options
 from posegen.protocols import Motion, Renderer
 from posegen.types import Clip, Views
 
@@ -21,14 +22,17 @@ FLESH = 0.24  # metres from the last joint to the end of what is drawn: the crow
 BATCH = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is drawn. poses: how many to learn from, and how many held out.  cameras: around each pose."""
+class Plan(Options):
+    """What is drawn."""
 
-    poses: int = 480
-    held_out: int = 24
-    cameras: int = 9
-    size: int = 256
+    poses: PositiveInt = 480
+    """How many poses to learn from."""
+    held_out: NonNegativeInt = 24
+    """How many poses to measure on."""
+    cameras: PositiveInt = 9
+    """Around each pose that is learned from."""
+    size: PositiveInt = 256
+    """Side of an image, pixels."""
 
 
 def render_views(
@@ -46,8 +50,6 @@ def render_views(
     stand level in the world and aim at the person; root rotations are those of the frames. Raises UsageError for a
     motion without clips.
     """
-    if plan.poses < 1 or plan.cameras < 1 or plan.size < 1 or plan.held_out < 0:
-        raise UsageError("a set of views needs at least one pose, one camera and one pixel", "give larger numbers")
     poses, roots = _train_poses(motion.clips("train"), plan.poses, rng)
     if plan.held_out:
         unseen, unseen_roots = _frames(motion.clips("validation"), plan.held_out, rng)

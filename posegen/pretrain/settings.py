@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from posegen import layers
-from posegen.config import DEFAULT, explain
+from posegen.config import checked
 from posegen.options import Options
 from posegen.settings import AppearanceSettings, Selection, Share
 
@@ -109,18 +109,5 @@ def load(options: Mapping[str, tuple[str, Any]], assignments: Iterable[str]) -> 
 
     Raises UsageError naming key, value, source and the nearest thing that exists.
     """
-    defaults: layers.Layer = {
-        (c, "name"): layers.Given(Pretraining.model_fields[c].default.name, DEFAULT) for c in COMPONENTS
-    }
-    given = layers.merge(
-        [defaults, layers.from_options(options, COMPONENTS), layers.from_assignments(assignments, COMPONENTS)],
-        COMPONENTS,
-    )
-    tree = layers.nest(given)
-    for component in COMPONENTS:
-        table = tree[component]
-        tree[component] = {"name": table.pop("name"), "options": table}
-    try:
-        return Pretraining.model_validate(tree)
-    except ValidationError as error:
-        raise explain(error, Pretraining, given) from error
+    stack = [layers.from_options(options, COMPONENTS), layers.from_assignments(assignments, COMPONENTS)]
+    return checked(Pretraining, stack, COMPONENTS)[0]

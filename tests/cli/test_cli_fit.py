@@ -78,6 +78,7 @@ def test_nothing_is_written_over(posegen, tmp_path):
             "did you mean 'poses'?",
         ),
         (("fit", "anerf", "--subject", "s0", "--out", "p.safetensors", "--set", "views.poses=0"), 2, "views.poses = 0"),
+        (("fit", "anerf", "--subject", "s0", "--out", "p.safetensors", "--set", "views=3"), 2, "'views' is a section"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(posegen, tmp_path, monkeypatch, arguments, code, says):

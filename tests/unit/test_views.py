@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydantic import ValidationError
 
 from posegen.assemble import make
 from posegen.datasets.rendered_views import Plan, render_views
 from posegen.datasets.views import read_views, write_views
-from posegen.errors import AssetError, UsageError
+from posegen.errors import AssetError
 from posegen.geometry import rotvec_to_rotmat
 from posegen.settings import Selection
 from posegen.types import Views
@@ -193,11 +194,10 @@ def test_folder_faults_are_named(folder, bodies, tmp_path):
     broken(unmask, "no mask shows a person")
 
 
-def test_a_plan_of_nothing_is_refused(views):
-    motion = make("motion", Selection(name="starter"), CPU)
-    artist = make("renderer", Selection(name="mesh"), CPU)
-    with pytest.raises(UsageError, match="at least one pose"):
-        render_views(artist, motion, Plan(poses=0), torch.Generator(), artist.body.betas)
+@pytest.mark.parametrize("nothing", [{"poses": 0}, {"cameras": 0}, {"size": 0}, {"held_out": -1}, {"poses": 2.5}])
+def test_a_plan_of_nothing_is_refused(nothing):
+    with pytest.raises(ValidationError):
+        Plan(**nothing)
 
 
 def test_the_same_seed_draws_the_same_views(views):
