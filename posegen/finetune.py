@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from posegen.settings import FinetuneSettings, RetainSettings
 
 WARMUP = 0.05  # share of a round in which the learning rate rises
+PASSES = 3  # over the samples of a round, where neither settings nor estimator say how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Finetuning:
         self.module: nn.Module = estimator.module
         self.original = {name: p.detach().clone() for name, p in self.module.named_parameters()}
         self.lr = settings.lr or estimator.lr
+        self.passes = settings.epochs or int(getattr(estimator, "epochs", PASSES))
+        """Epochs in a round."""
         self.low_rank: LowRank | None = None
         if settings.rank:
             self.low_rank = LowRank(self.module.parameters(), settings.rank, stream(seed, "low rank"))
@@ -81,7 +84,7 @@ class Finetuning:
         self._unfreeze()
         order = torch.randperm(len(pool), generator=rng)
         for i, chosen in enumerate(torch.split(order, self.fresh)):
-            self._schedule((self.epochs % self.settings.epochs + i / self.steps(len(pool))) / self.settings.epochs)
+            self._schedule((self.epochs % self.passes + i / self.steps(len(pool))) / self.passes)
             labelled = [pool.draw(chosen, rng)]
             if self.replay is not None and self.replayed:
                 labelled.append(self.replay.pick(self.replayed, rng))

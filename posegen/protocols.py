@@ -76,13 +76,13 @@ class PoseEstimator(Protocol):
     black box.  ``lr``: the learning rate that suits its fine-tuning.  ``frozen``: patterns (``fnmatch``) of the names
     of parameters that fine-tuning leaves as they are.
 
-    What an estimator may have beside these: ``weights``, a name of the weights that every result shows; ``smpl``, the
-    neutral SMPL that its weights carry, or None, which stands in for a file of it that is not registered;
-    ``official_checkpoint()``, the content of an upstream checkpoint with the present weights, for
-    ``posegen export-weights``; and ``context(picture, box, intrinsics=None)``, where it must know the place of the crop
-    in the whole picture: width and height (N,2) of the pictures, person boxes (N,4) in them, both pixels, and camera
-    intrinsics (N,3,3) where known -> (N,k), the second argument of its ``predict(crop, context=None)``. Renders and
-    photographs that are cut around the person are shown without context.
+    What an estimator may have beside these: ``epochs``, the passes over its samples that suit its fine-tuning;
+    ``weights``, a name of the weights that every result shows; ``smpl``, the neutral SMPL that its weights carry, or
+    None, which stands in for a file of it that is not registered; ``official_checkpoint()``, the content of an upstream
+    checkpoint with the present weights, for ``posegen export-weights``; and ``context(picture, box, intrinsics=None)``,
+    where it must know the place of the crop in the whole picture: width and height (N,2) of the pictures, person boxes
+    (N,4) in them, both pixels, and camera intrinsics (N,3,3) where known -> (N,k), the second argument of its
+    ``predict(crop, context=None)``. Renders and photographs that are cut around the person are shown without context.
     """
 
     joint_set: str

@@ -147,8 +147,8 @@ class RetainSettings(Options):
 
 
 class FinetuneSettings(Options):
-    epochs: PositiveInt = 3
-    """Passes over the generated samples in each round."""
+    epochs: PositiveInt | None = None
+    """Passes over the generated samples in each round; without a number, the estimator's own."""
     batch: PositiveInt = 32
     """Labelled images in a step; recalled ones come on top."""
     lr: PositiveFloat | None = None

@@ -27,6 +27,8 @@ class Deep:
 
     joint_set, input_size, differentiable, lr = "smpl24", 16, True, 1e-3
 
+    epochs: int
+
     def __init__(self, frozen: tuple[str, ...] = (), dropout: float = 0.5) -> None:
         self.frozen = frozen
         with torch.random.fork_rng():
@@ -101,6 +103,13 @@ class TestMirror:
 
 
 class TestEpoch:
+    def test_settings_say_how_many_or_else_the_estimator(self) -> None:
+        estimator = Deep()
+        assert finetuning(estimator=estimator, epochs=None).passes == 3
+        estimator.epochs = 7
+        assert finetuning(estimator=estimator, epochs=None).passes == 7
+        assert finetuning(estimator=estimator, epochs=2).passes == 2
+
     @pytest.mark.parametrize(
         ("n", "batch", "replay", "steps"), [(8, 4, 0.0, 2), (9, 4, 0.0, 3), (9, 4, 0.5, 5), (3, 32, 0.3, 1)]
     )

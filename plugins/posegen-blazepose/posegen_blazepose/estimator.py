@@ -31,11 +31,12 @@ class BlazePose:
     joint_set = "blazepose33"
     input_size = SIZE
     differentiable = True
+    epochs = 2
 
     class Options(BaseOptions):
         variant: Literal["lite", "full"] = "lite"
         """Size of the network: lite (1.3 M parameters) or full (3.1 M)."""
-        lr: float = Field(3e-5, gt=0)
+        lr: float = Field(2e-5, gt=0)
         """Learning rate of fine-tuning. The weights have batch norm folded in: more of it spoils them."""
         freeze: tuple[str, ...] = ("*.bias", "world.*", "screen.*", "person.*")
         """Patterns of the names of parameters that fine-tuning leaves as they are. With biases and the last layer free,

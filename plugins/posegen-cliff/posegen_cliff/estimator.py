@@ -21,7 +21,7 @@ from posegen.nn.precision import Precision, autocast
 from posegen.nn.smpl import (
     SkeletonName,
     Weights,
-    learning_rate,
+    pace,
     published,
     published_skeleton,
     to_estimate,
@@ -80,7 +80,8 @@ class Cliff:
         self.skeleton = self._skeleton().to(device)
         compact = "untrained" if file is None else "open-compact"
         self.weights = published(self.skeleton) if self.variant != "compact" else compact
-        self.lr = options.lr or learning_rate(self.variant != "compact")
+        lr, self.epochs = pace(self.variant != "compact")
+        self.lr = options.lr or lr
 
     def square(self, box: Tensor) -> tuple[Tensor, Tensor]:
         """Boxes (N,4) -> centre (N,2) and height (N,) of the crop, pixels."""

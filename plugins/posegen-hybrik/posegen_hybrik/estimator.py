@@ -14,7 +14,7 @@ from posegen.body import Body
 from posegen.errors import UsageError
 from posegen.geometry import resample, rotmat_to_rotvec, square
 from posegen.nn.precision import Precision
-from posegen.nn.smpl import Weights, learning_rate, weights_file
+from posegen.nn.smpl import Weights, pace, weights_file
 from posegen.options import Options as BaseOptions
 from posegen.types import Estimate, Marginals
 from posegen_hybrik import weights
@@ -59,7 +59,8 @@ class Hybrik:
         file = weights_file("hybrik", options.weights, options.checkpoint, weights.open_compact)
         network = weights.untrained() if file is None else weights.load(file)
         self.weights = "untrained" if file is None else "official" if network.variant.smpl else "open-compact"
-        self.lr = options.lr or learning_rate(network.variant.smpl)
+        lr, self.epochs = pace(network.variant.smpl)
+        self.lr = options.lr or lr
         self.input_size = network.variant.size
         self.module = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 

@@ -21,7 +21,7 @@ from posegen.nn.precision import Precision, autocast
 from posegen.nn.smpl import (
     SkeletonName,
     Weights,
-    learning_rate,
+    pace,
     published,
     published_skeleton,
     to_estimate,
@@ -79,7 +79,8 @@ class Spin:
         self.skeleton = self._skeleton().to(device)
         compact = "untrained" if file is None else "open-compact"
         self.weights = published(self.skeleton) if self.architecture == OFFICIAL else compact
-        self.lr = options.lr or learning_rate(self.architecture == OFFICIAL)
+        lr, self.epochs = pace(self.architecture == OFFICIAL)
+        self.lr = options.lr or lr
 
     def crop(self, image: Tensor, box: Tensor) -> Tensor:
         """image (N,3,H,W) and boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,S,S), the box made square and scaled.
