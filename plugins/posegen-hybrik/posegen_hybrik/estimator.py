@@ -45,7 +45,7 @@ class Hybrik:
         flip_test: bool = False
         """Average with what is seen in the mirrored crop, as published evaluations do; twice the time."""
         lr: float | None = Field(None, gt=0)
-        """Learning rate of fine-tuning; none is 5e-5 for published weights, as PoseGen's script has it, and 3e-4 for
+        """Learning rate of fine-tuning; none is 5e-5 for published weights, as PoseGen's script has it, and 4e-4 for
         the small network."""
         freeze: tuple[str, ...] = ()
         """Patterns of the names of parameters that fine-tuning leaves as they are."""
