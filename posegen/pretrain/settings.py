@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from posegen import layers
 from posegen.config import checked
@@ -82,8 +82,9 @@ class Pretraining(Options):
     estimator: Selection = Selection(name="spin")
     motion: Selection = Selection(name="starter")
     photos: Selection = Selection(name="starter")
-    start: Path | None = None
-    """Weights of another estimator, whose layers of the same names and shapes this one starts from: its backbone."""
+    start: Annotated[tuple[Path, ...], BeforeValidator(lambda given: [given] if isinstance(given, str) else given)] = ()
+    """Weights whose layers of the same names and shapes this one starts from: its own, or another estimator's for the
+    backbone. Of several files the later win: ["spin.safetensors", "hybrik.safetensors"]."""
     epochs: PositiveInt = 8
     """Passes over the pictures."""
     batch: PositiveInt = 32

@@ -52,8 +52,9 @@ def pretrain(
         return truth_of(pictures, bodies, joint_set.name, settings.bank.size, settings.bank.distance)
 
     training, checked = Training(estimator, joint_set, train, truth(train), settings, crops), truth(validation)
-    if settings.start is not None and not state.is_file():
-        _start(training.module, settings.start)
+    if not state.is_file():
+        for path in settings.start:
+            _start(training.module, path)
     error = _load(state, training) if state.is_file() else float("nan")
     track.forget("validate", training.epochs)
     total = settings.epochs * training.steps

@@ -238,6 +238,18 @@ def test_a_start_from_another_estimators_backbone(drawn, tmp_path):
         stage.pretrain(settings(start=str(strange)), tmp_path / "x.safetensors", bank=folder)
 
 
+def test_of_several_starts_the_later_wins(drawn, tmp_path):
+    folder, *_ = drawn
+    spin, hybrik, both = (tmp_path / f"{name}.safetensors" for name in ("spin", "hybrik", "both"))
+    stage.pretrain(settings(epochs=1), spin, bank=folder)
+    stage.pretrain(settings(estimator="hybrik", epochs=1), hybrik, bank=folder)
+    stage.pretrain(settings(start=[str(spin), str(hybrik)], lr=1e-9, epochs=1), both, bank=folder)
+    own, backbone, taken = load_file(spin), load_file(hybrik), load_file(both)
+    assert torch.equal(taken["fc2.weight"], own["fc2.weight"])
+    assert torch.equal(taken["conv1.weight"], backbone["preact.conv1.weight"])
+    assert not torch.equal(own["conv1.weight"], backbone["preact.conv1.weight"])
+
+
 def test_an_estimator_that_has_no_random_weights_says_so(tmp_path):
     with pytest.raises(UsageError, match="'blazepose' cannot start from random weights"):
         chosen = load({"--estimator": ("estimator", "blazepose")}, [])
