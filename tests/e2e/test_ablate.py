@@ -20,7 +20,7 @@ from .tiny import assignments, ctrl_c, figures, files
 
 ROWS = {
     "baselines": ("uniform,clips,hard,posegen", None),
-    "paper-components": ("A1,A2,A3", None),
+    "paper-components": ("A1,A2,A3,uniform", "blazepose"),
     "paper-dataset-size": ("1k,2k", None),
     "paper-main": ("posegen", "blazepose"),
     "paper-priors": ("normal,uniform,spherical", None),

@@ -88,11 +88,13 @@ class TestRecipe:
             assert all(s.finetune == settings[0].finetune and s.retain == settings[0].retain for s in settings)
 
     def test_what_the_paper_s_components_are(self, tmp_path: Path) -> None:
-        a1, a2, a3 = (cell.settings for cell in cells(read("paper-components"), (0,), tmp_path))
+        found = cells(read("paper-components"), (0,), tmp_path)
+        a1, a2, a3, uniform = (cell.settings for cell in found if cell.column == "blazepose")
         assert [s.feedback.w2 for s in (a1, a2, a3)] == [0, 0, 0.1]
         assert [s.loop.views for s in (a1, a2, a3)] == ["in_distribution", "generator", "generator"]
         assert {s.loop.poses for s in (a1, a2, a3)} == {"generator"}
-        assert all(s.loop.real == s.loop.level == 0 for s in (a1, a2, a3))
+        assert uniform.loop.poses == uniform.loop.views == "uniform"
+        assert all(s.loop.real == s.loop.level == 0 for s in (a1, a2, a3, uniform))
 
     def test_rows_win_over_assignments_and_these_over_the_recipe(self, ablation: Any, tmp_path: Path) -> None:
         made = ablation(RECIPE, "loop.samples=5", "loop.batch=9", "rows.b.loop.rounds=2")
