@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -97,15 +96,14 @@ def read_torch(path: Path) -> Any:
         raise AssetError(f"{path} is truncated or no checkpoint ({type(error).__name__})", DAMAGED) from error
 
 
-def load_exact(module: nn.Module, checkpoint: Checkpoint, family: str, optional: Sequence[str] = ()) -> None:
+def load_exact(module: nn.Module, checkpoint: Checkpoint, family: str) -> None:
     """Fill the network; every name on either side must have its counterpart of the same shape.
 
-    optional: patterns (``fnmatch``) of names that the file may lack: the network keeps its own values there.
     Raises AssetError that names the first difference, the estimator that the file belongs to if that is another, and
     tensors that are not finite.
     """
     expected, found, path = module.state_dict(), checkpoint.state, checkpoint.path
-    difference = first_difference(expected, found, optional)
+    difference = first_difference(expected, found)
     if difference is not None:
         other = checkpoint.family
         if other not in (None, family):
@@ -117,17 +115,15 @@ def load_exact(module: nn.Module, checkpoint: Checkpoint, family: str, optional:
     for name, value in found.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise AssetError(f"{path}: the tensor '{name}' holds values that are not finite", DAMAGED)
-    module.load_state_dict({**expected, **found})
+    module.load_state_dict(found)
 
 
-def first_difference(
-    expected: Mapping[str, Tensor], found: Mapping[str, Tensor], optional: Sequence[str] = ()
-) -> str | None:
+def first_difference(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str | None:
     """The first name that the file lacks, has in another shape, or has beyond the network's; None if none does."""
     for name, tensor in expected.items():
         if name in found and found[name].shape != tensor.shape:
             return f"'{name}' has shape {tuple(found[name].shape)}, not {tuple(tensor.shape)}"
-        if name not in found and not any(fnmatchcase(name, pattern) for pattern in optional):
+        if name not in found:
             close = nearest(name, [key for key in found if key not in expected])
             return f"it lacks '{name}'" + (f" ({close})" if close else "")
     for name in found:
