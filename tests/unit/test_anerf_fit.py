@@ -26,6 +26,7 @@ from posegen.assemble import make
 from posegen.datasets.rendered_views import Plan, render_views
 from posegen.errors import AssetError, PosegenError, UsageError
 from posegen.geometry import rotvec_to_rotmat
+from posegen.nn import precision
 from posegen.nn.checkpoint import load_tensors, metadata, save_tensors
 from posegen.settings import Selection
 from posegen.types import Views
@@ -132,6 +133,11 @@ def test_nothing_to_resume(views, tmp_path):
     (tmp_path / "p.safetensors.fit").write_bytes(b"damaged")
     with pytest.raises(AssetError, match=r"p\.safetensors\.fit is not a whole safetensors file"):
         fit(views, TINY, tmp_path / "p.safetensors", resume=True)
+
+
+def test_training_asks_for_bfloat16_as_posegen_does(views, monkeypatch):
+    monkeypatch.setattr(precision, "_cpu_has_bfloat16", lambda: False)
+    assert not Fit(views, TINY.model_copy(update={"bf16": None})).bf16
 
 
 def lens(views):

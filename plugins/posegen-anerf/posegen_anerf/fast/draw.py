@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from posegen.nn.precision import lowers
 from posegen.types import Camera, Render
 from posegen_anerf.fast import dense
 from posegen_anerf.fast.backward import backward
@@ -18,7 +19,7 @@ from posegen_anerf.fast.capsules import capsules
 from posegen_anerf.fast.march import Encoder, Floats, Marched, Rays, march
 from posegen_anerf.fast.scene import frames, strips
 from posegen_anerf.fast.threads import each
-from posegen_anerf.fast.weights import Network, best_precision
+from posegen_anerf.fast.weights import Network
 from posegen_anerf.subject import NerfSubject
 
 _Strip = tuple[int, NDArray[np.int64], Rays]
@@ -49,8 +50,8 @@ class FastMarch:
         """kernels: False draws in torch alone."""
         self.settings, self.device = settings, device
         self._kernels = kernels and device.type == "cpu"
-        precision = best_precision(device) if settings.precision == "auto" else settings.precision
-        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        bf16 = lowers("auto", device) if settings.precision == "auto" else settings.precision == "bf16"
+        dtype = torch.bfloat16 if bf16 else torch.float32
         self.network = Network(subject.fine.to(device), dtype, settings.frame, self._kernels)
         self.capsules = capsules(subject.rest_joints, subject.margins)
         self.cutoff, self.tau = subject.fine.cutoff_dist, float(subject.fine.tau)

@@ -7,8 +7,6 @@ gradients towards the inputs exist: the weights are frozen.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,13 +18,6 @@ from posegen_anerf.field import Field
 
 BATCH = 2048
 """Samples in a batch: its activations stay in a core's cache."""
-
-
-def best_precision(device: torch.device) -> Literal["bf16", "fp32"]:
-    """bfloat16 where the machine multiplies it faster than float32."""
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"
 
 
 class Product:

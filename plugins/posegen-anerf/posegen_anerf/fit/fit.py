@@ -15,10 +15,10 @@ from torch import Generator, Tensor
 
 from posegen.errors import AssetError, PosegenError, UsageError
 from posegen.nn.checkpoint import save_arrays
+from posegen.nn.precision import lowers
 from posegen.types import Views
 from posegen_anerf.config import PRESETS, FieldConfig
 from posegen_anerf.fast.calibrate import calibrate
-from posegen_anerf.fast.weights import best_precision
 from posegen_anerf.field import Field
 from posegen_anerf.fit import losses
 from posegen_anerf.fit.draw import March, draw
@@ -84,7 +84,7 @@ class Fit:
         self.pixels, self.hull = Pixels(views), Hull(views)
         self.optimiser = torch.optim.Adam(self.field.parameters(), lr=options.lr, betas=(0.9, 0.99), fused=True)
         self.pose_optimiser = torch.optim.Adam(self.poses.parameters(), lr=options.pose_lr)
-        self.bf16 = (best_precision(torch.device("cpu")) == "bf16") if options.bf16 is None else options.bf16
+        self.bf16 = lowers("auto", torch.device("cpu")) if options.bf16 is None else options.bf16
         self.done, self.best, self.stale = 0, -math.inf, 0
 
     def iterate(self) -> None:
