@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from posegen_anerf.fit.network import GAIN, finished
 from posegen_anerf.fit.options import FitOptions
 from posegen_anerf.fit.pixels import rays_of
 from posegen_anerf.fit.poses import Poses, orthonormal
+from posegen_anerf.fit.radii import radii_of
 from posegen_anerf.fit.sampling import sample
 from posegen_anerf.skeleton import FLIP, UNIT, bones_to_world, joints_of
 from posegen_anerf.subject import NerfSubject
@@ -133,6 +135,56 @@ def test_nothing_to_resume(views, tmp_path):
     (tmp_path / "p.safetensors.fit").write_bytes(b"damaged")
     with pytest.raises(AssetError, match=r"p\.safetensors\.fit is not a whole safetensors file"):
         fit(views, TINY, tmp_path / "p.safetensors", resume=True)
+
+
+def placed(views, move=(0.0, 0.0, 0.0), scale=1.0):
+    """The same cameras, moved by metres of their own axes, and their places in other units."""
+    cameras = views.cameras
+    place = scale * (cameras.translation + torch.tensor(move))
+    return dataclasses.replace(views, cameras=dataclasses.replace(cameras, translation=place))
+
+
+@pytest.mark.parametrize(
+    ("move", "scale"),
+    [((0, 0, -20), 1), ((3, 0, 0), 1), ((0, -4, 0), 1), ((0, 0, 0), 1000), ((0, 0, 0), 0.01)],
+    ids=["behind", "beside", "above", "millimetres", "hectometres"],
+)
+def test_cameras_that_see_nobody_are_told_at_once(views, move, scale):
+    count = int((~views.held_out).sum())
+    wrong = rf"the joints of {count} of {count} images lie outside their masks.*\(first: {views.names[0]}\)\nhint: cam"
+    with pytest.raises(AssetError, match=wrong):
+        Fit(placed(views, move, scale), TINY)
+
+
+def test_a_few_wrong_cameras_and_close_ups_are_fitted_to(views):
+    aside, third = placed(views, (3.0, 0.0, 0.0)).cameras.translation, torch.arange(len(views)) % 3 == 0
+    place = torch.where(third[:, None], aside, views.cameras.translation)
+    Fit(dataclasses.replace(views, cameras=dataclasses.replace(views.cameras, translation=place)), TINY)
+    joints = joints_of(bones_to_world(views.poses, views.rest_joints)) * torch.tensor(FLIP) / UNIT
+    head = views.cameras.project(joints[views.pose_index])[:, 15].long()
+    masks = torch.zeros_like(views.masks)
+    for i, (x, y) in enumerate(head.tolist()):
+        masks[i, max(0, y - 2) : y + 3, max(0, x - 2) : x + 3] = 255
+    Fit(dataclasses.replace(views, masks=masks), TINY)
+
+
+def test_rays_that_meet_nothing_are_no_error(views, skts):
+    run = Fit(views, TINY)
+    rays = some_rays(views, skts)
+    away = dataclasses.replace(rays, origins=rays.origins + 50, person=torch.ones(len(rays.origins)))
+    drawn = draw(run.field, away, run.march(threshold=1e-3), run.rng)
+    assert not drawn.alpha.any()
+
+
+def test_clothes_that_are_too_wide_are_told(views, skts):
+    """A skirt: the masks of all images are wide at the height of the thighs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        radii_of(views, skts, 0.03, torch.Generator().manual_seed(0))
+    masks = views.masks.clone()
+    masks[:, 16:18, 4:28] = 255
+    with pytest.warns(UserWarning, match=r"reach 0\.\d\d m away from the bone to \w+, and what is more than 0\.\d\d m"):
+        radii_of(dataclasses.replace(views, masks=masks), skts, 0.03, torch.Generator().manual_seed(0))
 
 
 def test_training_asks_for_bfloat16_as_posegen_does(views, monkeypatch):

@@ -97,7 +97,7 @@ def _shade(
     """Points (M,3) of the samples -> rgb (R,3) and opacity (R,)."""
     count = len(rays.origins)
     seen = network.encode(field, points, rays.directions, rays.skts, counts, rays.each, march.bf16)
-    if march.threshold and torch.is_grad_enabled():
+    if march.threshold and samples.widest and torch.is_grad_enabled():
         with torch.no_grad():
             raw = network.density(field, seen, network.trunk(field, seen.points))
             keep = _matters(samples, _weights(samples, raw, march.step, count), rays, march.threshold, rng)

@@ -29,6 +29,7 @@ from posegen_anerf.fit.options import FitOptions
 from posegen_anerf.fit.pixels import Pixels, rays_of
 from posegen_anerf.fit.poses import Poses
 from posegen_anerf.fit.radii import radii_of
+from posegen_anerf.fit.seen import check_cameras
 from posegen_anerf.fit.state import load_state, save_state
 from posegen_anerf.skeleton import bones_to_world
 from posegen_anerf.subject import NerfSubject
@@ -60,6 +61,7 @@ class Fit:
     """A field, the poses, and what it takes to make one more step."""
 
     def __init__(self, views: Views, options: FitOptions) -> None:
+        """Raises AssetError for cameras that see the person elsewhere than the masks do."""
         self.views, self.options = views, options
         self.rng = Generator().manual_seed(options.seed)
         config = FieldConfig(
@@ -80,6 +82,7 @@ class Fit:
         _sharpen(self.field, options.direction)
         self.poses = Poses(views.poses, views.rest_joints, views.clip).requires_grad_(options.poses)
         self.skts = self.poses.skts().detach()
+        check_cameras(views, self.skts)
         self.radii = radii_of(views, self.skts, options.margin, self.rng)
         self.pixels, self.hull = Pixels(views), Hull(views)
         self.optimiser = torch.optim.Adam(self.field.parameters(), lr=options.lr, betas=(0.9, 0.99), fused=True)
