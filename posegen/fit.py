@@ -27,6 +27,8 @@ from posegen.types import Views
 
 O = TypeVar("O", bound=Options)
 CPU = torch.device("cpu")
+FILES = (".h5", ".hdf5")
+"""Endings of ``--write-views`` that are a file of the renderer's own; everything else is a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,8 @@ class Request:
 def fit(request: Request, console: Console) -> Mapping[str, float]:
     """Fit, showing progress -> the renderer's figures on held-out images.
 
-    Raises UsageError for a renderer that cannot be fitted, for options and for an ``out`` that is there already,
-    AssetError for views that cannot be read.
+    Raises UsageError for a renderer that cannot be fitted, for options and for an ``out`` or ``write_views`` that is
+    there already, before any image is read or drawn; AssetError for views that cannot be read.
     """
     renderer = fittable(request.renderer)
     if (request.subject is None) == (request.data is None):
@@ -62,10 +64,13 @@ def fit(request: Request, console: Console) -> Mapping[str, float]:
             "go on with --resume if it is unfinished, choose another --out, or delete it",
         )
     options, plan, seed = _options(renderer, request)
+    if hasattr(renderer, "check_fit"):
+        renderer.check_fit(options, request.out, request.resume)
+    write = _writer(renderer, request)
     with _live(console) as live:
         views = _views(renderer, request, plan, seed, _bar(live, "images"))
-        if request.write_views is not None:
-            _write(renderer, request.write_views, views)
+        if write is not None:
+            write(request.write_views, views)
         bar = _bar(live, f"fit {request.renderer}")
         figures: Mapping[str, float] = renderer.fit(
             views, options, request.out, resume=request.resume, progress=lambda d, t, f: bar(d, t, f)
@@ -119,12 +124,18 @@ def _views(renderer: Any, request: Request, plan: Plan, seed: int, progress: Cal
     return render_views(artist, motion, plan, seeding.stream(seed, "views"), artist.body.betas, progress)
 
 
-def _write(renderer: Any, path: Path, views: Views) -> None:
-    """A folder, or the file that the renderer's own training used."""
-    if path.suffix:
-        _own(renderer, "write_views", path)(path, views)
-    else:
-        write_views(path, views)
+def _writer(renderer: Any, request: Request) -> Callable[..., None] | None:
+    """What writes the views: as a folder, or the file that the renderer's own training used. None: nothing is written,
+    because it was not asked for or has been before the interruption."""
+    path = request.write_views
+    if path is None:
+        return None
+    taken = any(path.iterdir()) if path.is_dir() else path.exists()
+    if taken and not request.resume:
+        raise UsageError(f"--write-views {path} is there already", "give another name, or an empty folder")
+    if taken:
+        return None
+    return _own(renderer, "write_views", path) if path.suffix.lower() in FILES else write_views
 
 
 def _own(renderer: Any, name: str, path: Path) -> Callable[..., Any]:

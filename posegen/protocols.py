@@ -46,6 +46,7 @@ class Fittable(Protocol):
     """What the class of a renderer may also have: a person learned from images (``posegen fit``).
 
     With ``read_views(path) -> Views`` and ``write_views(path, views)`` it takes and gives training files of its own.
+    With ``check_fit(options, out, resume)`` it says what is wrong with an interrupted fit before views are drawn.
     """
 
     FitOptions: type[Options]

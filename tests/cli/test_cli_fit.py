@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from posegen_anerf.fit.options import FitOptions
+
+from posegen import fit as fitting
+from posegen.nn.checkpoint import save_tensors
 
 TINY = ("width=16", "depth=2", "view_width=8", "iterations=6", "images=2", "rays=16", "every=3", "calibration=0",
         "bf16=false")  # fmt: skip
@@ -42,14 +47,28 @@ def test_a_fitted_person_is_drawn(posegen, tmp_path):
     assert picture.is_file()
 
 
-def test_resume_needs_something_to_go_on_with(posegen, tmp_path):
+@pytest.fixture
+def blind(monkeypatch):
+    """A command that comes to look at images has not said in time what is wrong."""
+
+    def never(*_):
+        raise AssertionError("images were asked for")
+
+    monkeypatch.setattr(fitting, "_views", never)
+
+
+def test_a_fit_that_was_stopped_at_once_is_resumed(posegen, tmp_path):
+    """Ctrl-C before anything was kept: the command that it names simply starts. A finished fit is not begun again."""
     out = tmp_path / "p.safetensors"
-    done = posegen("fit", "anerf", "--subject", "s0", "--out", out, "--resume", *settings(*TINY, *VIEWS))
-    assert done.code == 3
-    assert "p.safetensors.fit" in done.err
+    again = ("fit", "anerf", "--subject", "s0", "--out", out, "--resume", *settings(*TINY, *VIEWS))
+    done = posegen(*again)
+    assert done.code == 0, done.err
+    done = posegen(*again)
+    assert done.code == 2
+    assert "p.safetensors is finished" in " ".join(done.err.split())
 
 
-def test_nothing_is_written_over(posegen, tmp_path):
+def test_nothing_is_written_over(posegen, tmp_path, blind):
     out = tmp_path / "p.safetensors"
     for path, says in ((out, "is there already"), (tmp_path / "p.safetensors.fit", "holds an interrupted fit")):
         path.write_bytes(b"hours of work")
@@ -58,6 +77,39 @@ def test_nothing_is_written_over(posegen, tmp_path):
         assert f"{path.name} {says}" in " ".join(done.err.split()) and "--resume" in done.err
         assert path.read_bytes() == b"hours of work"
         path.unlink()
+
+
+def test_other_options_are_told_before_images_are_drawn(posegen, tmp_path, blind):
+    state = tmp_path / "p.safetensors.fit"
+    save_tensors(state, {"x": torch.zeros(1)}, {"options": FitOptions(lr=0.5).model_dump_json()})
+    done = posegen("fit", "anerf", "--subject", "s0", "--out", tmp_path / "p.safetensors", "--resume")
+    assert done.code == 2
+    assert "was fitted with lr=0.5, not 0.002" in " ".join(done.err.split())
+
+
+@pytest.mark.parametrize("place", ["photographs", "views.h5"])
+def test_views_are_not_written_over_photographs(posegen, tmp_path, blind, place):
+    photograph = tmp_path / place if place == "views.h5" else tmp_path / place / "images" / "one.png"
+    photograph.parent.mkdir(parents=True, exist_ok=True)
+    photograph.write_bytes(b"the only copy")
+    for source in (("--data", tmp_path / place), ("--subject", "s0")):
+        done = posegen("fit", "anerf", *source, "--out", tmp_path / "p.safetensors", "--write-views", tmp_path / place)
+        assert done.code == 2
+        assert f"{place} is there already" in " ".join(done.err.split())
+    assert photograph.read_bytes() == b"the only copy"
+
+
+def test_a_dot_makes_no_file_and_what_is_written_stays(posegen, tmp_path):
+    folder = tmp_path / "views-0.5"
+    folder.mkdir()  # empty: it may be there
+    first = ("fit", "anerf", "--subject", "s1", "--out", tmp_path / "p.safetensors", "--write-views", folder)
+    assert posegen(*first, *settings(*TINY, *VIEWS)).code == 0
+    about = folder / "cameras.json"
+    written = about.stat().st_mtime_ns
+    (tmp_path / "p.safetensors").unlink()
+    done = posegen(*first, "--resume", *settings(*TINY, *VIEWS))
+    assert done.code == 0, done.err
+    assert about.stat().st_mtime_ns == written
 
 
 @pytest.mark.parametrize(

@@ -129,12 +129,16 @@ def test_refined_poses_are_written(views, tmp_path):
     assert pelvis.abs().max() > 1e-3
 
 
-def test_nothing_to_resume(views, tmp_path):
-    with pytest.raises(AssetError, match=r"p\.safetensors\.fit does not exist"):
-        fit(views, TINY, tmp_path / "p.safetensors", resume=True)
+def test_nothing_to_resume_is_a_start(views, tmp_path):
+    """Interrupted before anything was kept, as the command says that --resume goes on."""
+    out = tmp_path / "p.safetensors"
+    options = TINY.model_copy(update={"iterations": 2})
+    assert fit(views, options, out, resume=True).iterations == 2
+    with pytest.raises(UsageError, match=r"p\.safetensors is finished: there is no p\.safetensors\.fit"):
+        fit(views, options, out, resume=True)
     (tmp_path / "p.safetensors.fit").write_bytes(b"damaged")
     with pytest.raises(AssetError, match=r"p\.safetensors\.fit is not a whole safetensors file"):
-        fit(views, TINY, tmp_path / "p.safetensors", resume=True)
+        fit(views, options, out, resume=True)
 
 
 def placed(views, move=(0.0, 0.0, 0.0), scale=1.0):

@@ -110,6 +110,13 @@ class AnerfRenderer:
         return fit(views, options, out, resume=resume, progress=progress).figures
 
     @staticmethod
+    def check_fit(options: FitOptions, out: Path, resume: bool) -> None:
+        """Raises what ``fit`` would for the files of an interrupted fit, before there are views."""
+        from posegen_anerf.fit.state import check_state
+
+        check_state(out, options, resume)
+
+    @staticmethod
     def read_views(path: Path) -> Views:
         """An official training file; see ``posegen_anerf.h5``."""
         from posegen_anerf import h5

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
-from posegen.errors import AssetError, PosegenError, UsageError
+from posegen.errors import AssetError, PosegenError
 from posegen.nn.checkpoint import save_arrays
 from posegen.nn.precision import lowers
 from posegen.types import Views
@@ -30,7 +30,7 @@ from posegen_anerf.fit.pixels import Pixels, rays_of
 from posegen_anerf.fit.poses import Poses
 from posegen_anerf.fit.radii import radii_of
 from posegen_anerf.fit.seen import check_cameras
-from posegen_anerf.fit.state import load_state, save_state
+from posegen_anerf.fit.state import check_state, load_state, save_state, state_of
 from posegen_anerf.skeleton import bones_to_world
 from posegen_anerf.subject import NerfSubject
 
@@ -197,16 +197,14 @@ def fit(
 ) -> Fitted:
     """Learn a field from views, and write it to ``out``, a ``.safetensors``, again at every measurement.
 
-    Beside it lies ``out`` + ``.fit``, from which ``resume`` goes on: to the same bits as without interruption. Once
-    poses have been refined, ``.poses.npz`` holds them: poses (P,24,3), pelvis (P,3), against the given roots. Raises
-    PosegenError for a fit that diverges, UsageError for an interrupted one in the way, UsageError and AssetError for a
-    file that cannot be gone on from.
+    Beside it lies ``out`` + ``.fit``, from which ``resume`` goes on, to the same bits as without interruption, or from
+    the start where neither is there. Once poses have been refined, ``.poses.npz`` holds them: poses (P,24,3), pelvis
+    (P,3), against the given roots. Raises PosegenError for a fit that diverges, UsageError and AssetError as
+    ``check_state``, ``load_state`` and ``Fit`` do.
     """
-    state = out.with_name(out.name + ".fit")
-    if state.exists() and not resume:
-        raise UsageError(f"{state} holds an interrupted fit", "go on with --resume, or delete it")
-    run = Fit(views, options)
-    if resume:
+    check_state(out, options, resume)
+    state, run = state_of(out), Fit(views, options)
+    if state.exists():
         run.resume(state)
     unseen = views.held_out.nonzero()[:, 0]
     some = unseen[:: max(1, len(unseen) // _MEASURED)][:_MEASURED]

@@ -28,6 +28,29 @@ _FREE = {"every", "patience", "calibration"}  # they change nothing of what is l
 _REPAIR = "start again without it and without --resume"
 
 
+def state_of(out: Path) -> Path:
+    """Where an unfinished fit of ``out`` is kept."""
+    return out.with_name(out.name + ".fit")
+
+
+def check_state(out: Path, options: FitOptions, resume: bool) -> None:
+    """What can be said before any image is read. With ``resume`` and no files at all a fit simply starts.
+
+    Raises UsageError for an interrupted fit in the way, for a finished one that is to go on, and for other options;
+    AssetError for a damaged file.
+    """
+    path = state_of(out)
+    if path.exists() and not resume:
+        raise UsageError(f"{path} holds an interrupted fit", "go on with --resume, or delete it")
+    if path.exists():
+        load_tensors(path, _REPAIR)
+        _same_options(path, options)
+    elif out.exists() and resume:
+        raise UsageError(
+            f"{out} is finished: there is no {path.name} to go on from", "choose another --out, or delete it"
+        )
+
+
 def save_state(
     path: Path, modules: Mapping[str, nn.Module], optimisers: Mapping[str, torch.optim.Optimizer],
     extra: Mapping[str, Tensor], options: FitOptions, views: Views,
@@ -50,9 +73,9 @@ def load_state(
     Raises UsageError for other options or views than it was written with, AssetError for a file that is missing or
     damaged.
     """
-    tensors, about = load_tensors(path, _REPAIR), metadata(path)
-    _same_options(json.loads(about.get("options", "{}")), options, path)
-    if about.get("views") != _fingerprint(views):
+    tensors = load_tensors(path, _REPAIR)
+    _same_options(path, options)
+    if metadata(path).get("views") != _fingerprint(views):
         raise UsageError(f"{path} was fitted to other images", f"give the same --subject or --data, or {_REPAIR}")
     for name, module in modules.items():
         load_module(module, without_prefix(name, tensors), path, _REPAIR)
@@ -72,7 +95,8 @@ def _fingerprint(views: Views) -> str:
     return digest.hexdigest()
 
 
-def _same_options(written: Mapping[str, object], options: FitOptions, path: Path) -> None:
+def _same_options(path: Path, options: FitOptions) -> None:
+    written = json.loads(metadata(path).get("options", "{}"))
     now = json.loads(options.model_dump_json())
     for key in sorted(set(now) - _FREE):
         if written.get(key) != now[key]:
