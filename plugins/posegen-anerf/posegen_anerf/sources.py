@@ -19,7 +19,7 @@ def open_subject(name: str, rest_pose: Path | None = None, calibrated: bool = Fa
     """``s0``, the asset ``anerf-checkpoint``, or the path of a .safetensors or an official .tar -> the subject.
 
     rest_pose: see ``checkpoint.convert``.  calibrated: with margins; where the file has none they are found, which
-    takes up to a minute, and kept with the converted checkpoint.
+    takes up to a minute, and kept with a converted checkpoint; a .safetensors of the user's stays as it is.
     Raises UsageError for another name, AssetError for what cannot be used.
     """
     path = subject_file(name, rest_pose)

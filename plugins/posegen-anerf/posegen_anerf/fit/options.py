@@ -43,7 +43,7 @@ class FitOptions(posegen.Options):
     step: PositiveFloat = 0.03
     """Length of a bin along a ray, NeRF units (17 mm); each holds one sample, at a random place in it."""
     margin: NonNegativeFloat = 0.03
-    """NeRF units by which the capsules around the bones, grown to hold all masks, are larger still."""
+    """NeRF units by which the capsules around the bones, grown to hold the masks, are larger still."""
     loss: Literal["l1", "mse"] = "mse"
     """Distance of colours. Eq 11 and mixamo, h36m: l1; surreal: mse."""
     lr: PositiveFloat = 2e-3
@@ -81,4 +81,5 @@ class FitOptions(posegen.Options):
     patience: NonNegativeInt = 0
     """Measurements without a better PSNR after which the fit stops early; 0: never."""
     calibration: NonNegativeInt = 64
-    """Views that are drawn at the end to find where the person stops, for the fast march; 0: left to the first use."""
+    """Views that are drawn at the end to find where the person stops, for the fast march; 0: left to every later start
+    of the renderer, which takes up to a minute longer."""
