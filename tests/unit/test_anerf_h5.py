@@ -98,6 +98,66 @@ def test_surreal_order_is_camera_by_camera(views, tmp_path):
     assert torch.equal(back.pose_index[:3], back.pose_index[3:])
 
 
+def test_poses_keep_the_order_of_the_file(views, tmp_path):
+    """A video, one pose for each image, is one clip; where images share poses, nothing says what follows what."""
+    path = tmp_path / "s.h5"
+    h5.write_views(path, views)
+    back = h5.read_views(path)
+    assert back.pose_index.tolist() == [0, 1, 2, 0, 1, 2]
+    torch.testing.assert_close(back.poses, views.poses, atol=1e-6, rtol=0)
+    assert back.clip.tolist() == [0, 1, 2]
+    poses = 0.4 * torch.randn(6, 23, 3, generator=torch.Generator().manual_seed(3))
+    h5.write_views(path, dataclasses.replace(views, poses=poses, pose_index=torch.arange(6), clip=torch.zeros(6)))
+    back = h5.read_views(path)
+    assert back.pose_index.tolist() == [0, 1, 2, 3, 4, 5]
+    torch.testing.assert_close(back.poses, poses, atol=1e-6, rtol=0)
+    assert back.clip.tolist() == [0] * 6
+
+
+def put(path, key, value):
+    """Another array in the place of ``key``; of None, none."""
+    with h5py.File(path, "a") as file:
+        del file[key]
+        if value is not None:
+            file[key] = value
+
+
+def test_masks_of_255_are_those_of_1(views, tmp_path):
+    path = tmp_path / "s.h5"
+    h5.write_views(path, views)
+    put(path, "masks", views.masks.reshape(6, 144, 1).numpy())
+    back = h5.read_views(path)
+    assert torch.equal(back.masks, views.masks)
+    assert torch.equal(back.images, views.images)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("masks", np.zeros((6, 144, 1), np.uint8), r"s\.h5: 'masks': no mask shows a person"),
+        ("held_out", np.ones(6, np.uint8), r"s\.h5: 'held_out': all images are held out"),
+    ],
+)
+def test_nothing_to_learn_from_is_told(key, value, message, views, tmp_path):
+    h5.write_views(tmp_path / "s.h5", views)
+    put(tmp_path / "s.h5", key, value)
+    with pytest.raises(AssetError, match=message):
+        h5.read_views(tmp_path / "s.h5")
+
+
+def test_without_centers_it_is_half_of_the_picture(views, tmp_path):
+    """As ``core/dataset.py`` has it, for odd sizes too; theirs are corners of pixels."""
+    odd = dataclasses.replace(
+        views,
+        images=views.images[:, :11, :9],
+        masks=views.masks[:, :11, :9],
+        cameras=dataclasses.replace(views.cameras, width=9, height=11),
+    )
+    h5.write_views(tmp_path / "s.h5", odd)
+    put(tmp_path / "s.h5", "centers", None)
+    assert h5.read_views(tmp_path / "s.h5").cameras.intrinsics[:, :2, 2].tolist() == [[5.0, 6.0]] * 6
+
+
 @pytest.mark.parametrize("key", ["imgs", "masks", "bones", "kp3d", "c2ws", "focals", "rest_pose", "img_shape"])
 def test_a_missing_or_misshapen_key_is_named(key, views, tmp_path):
     path = tmp_path / "s.h5"

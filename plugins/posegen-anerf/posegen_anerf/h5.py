@@ -32,7 +32,8 @@ _EVERY = 10  # poses of which one is held out, where the file does not say which
 
 
 def read_views(path: Path) -> Views:
-    """An official .h5 -> views. Images that show the same pose share it; every tenth pose is held out.
+    """An official .h5 -> views. Images that show the same pose share it, poses keep the file's order; every tenth is
+    held out. They follow each other in time where each image has a pose of its own: a video.
 
     Raises AssetError, naming file and key, for what is missing, damaged or does not fit, and without h5py.
     """
@@ -48,20 +49,27 @@ def read_views(path: Path) -> Views:
     each = np.arange(n) % count
     pelvis = file.numbers("kp3d", count, 24, 3)[:, 0]
     rest = rest_pose.metres(torch.from_numpy(file.numbers("rest_pose", 24, 3)).float(), path)
-    unique, index = np.unique(np.concatenate([bones.reshape(count, 72), pelvis], 1), axis=0, return_inverse=True)
-    pose_index = torch.from_numpy(index.reshape(-1)[each])
-    masks = torch.from_numpy(file.pixels("masks", n, height * width, 1).reshape(n, height, width)) * 255
+    placed = np.concatenate([bones.reshape(count, 72), pelvis], 1)
+    _, first, same = np.unique(placed, axis=0, return_index=True, return_inverse=True)  # sorted by value
+    kept = np.sort(first)
+    index = np.searchsorted(kept, first[same.reshape(-1)])[each]
+    person = file.pixels("masks", n, height * width, 1) > 0
+    if not person.any():
+        raise AssetError(f"{path}: 'masks': no mask shows a person", "1 where the person is, 0 elsewhere")
+    masks = torch.from_numpy(person.reshape(n, height, width) * np.uint8(255))
     images = torch.from_numpy(file.pixels("imgs", n, height * width, 3).reshape(n, height, width, 3))
     images *= (masks > 0)[..., None]
-    held_out = file.numbers("held_out", n) > 0 if "held_out" in file else index.reshape(-1)[each] % _EVERY == _EVERY - 1
+    held_out = file.numbers("held_out", n) > 0 if "held_out" in file else index % _EVERY == _EVERY - 1
+    if held_out.all():
+        raise AssetError(f"{path}: 'held_out': all images are held out, nothing is left to learn from", "mark fewer")
     return Views(
         images=images,
         masks=masks,
         cameras=_cameras(file, bones[each], pelvis[each], width, height),
-        poses=torch.from_numpy(unique[:, 3:72].reshape(-1, 23, 3)).float(),
-        pose_index=pose_index,
-        held_out=torch.from_numpy(np.asarray(held_out)),
-        clip=torch.arange(len(unique)),
+        poses=torch.from_numpy(bones[kept, 1:]).float(),
+        pose_index=torch.from_numpy(index),
+        held_out=torch.from_numpy(held_out),
+        clip=torch.zeros(n, dtype=torch.long) if len(kept) == n else torch.arange(len(kept)),
         rest_joints=rest,
         body="skeleton",
         betas=None,
@@ -164,7 +172,7 @@ def _cameras(
     focal = file.numbers("focals", n) if file.dimensions("focals") == 1 else file.numbers("focals", n, 2)
     if not (focal > 0).all():
         raise AssetError(f"{file.path}: 'focals' are not all positive", _REPAIR)
-    centre = file.numbers("centers", n, 2) if "centers" in file else np.tile([width // 2, height // 2], (n, 1))
+    centre = file.numbers("centers", n, 2) if "centers" in file else np.tile([width / 2, height / 2], (n, 1))
     k = np.tile(np.eye(3), (n, 1, 1))
     k[:, [0, 1], [0, 1]] = focal.reshape(n, -1)
     k[:, :2, 2] = centre + 0.5
