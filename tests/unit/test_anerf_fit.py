@@ -129,6 +129,16 @@ def test_refined_poses_are_written(views, tmp_path):
     assert pelvis.abs().max() > 1e-3
 
 
+def test_refined_poses_say_whose_they_are(views, tmp_path):
+    options = TINY.model_copy(update={"poses": True, "pose_every": 1, "pose_lr": 1e-2, "iterations": 6})
+    fit(views, options, tmp_path / "p.safetensors")
+    with np.load(tmp_path / "p.poses.npz", allow_pickle=False) as written:
+        assert written["names"].tolist() == list(views.names)
+        assert written["pose_index"].tolist() == views.pose_index.tolist()
+        assert written["refined"].tolist() == [True] * 6 + [False]
+        assert (np.abs(written["pelvis"]).max(1) > 0).tolist() == written["refined"].tolist()
+
+
 def test_nothing_to_resume_is_a_start(views, tmp_path):
     """Interrupted before anything was kept, as the command says that --resume goes on."""
     out = tmp_path / "p.safetensors"
@@ -282,6 +292,26 @@ def test_pose_term_of_eq_11():
     values = torch.tensor([0.0, 1.0, 4.0, 9.0, 100.0])[:, None]
     clip = torch.tensor([0, 0, 0, 0, 1])
     assert losses.acceleration(values, clip, torch.tensor([0, 1, 2, 3, 4])).item() == pytest.approx(4.0)
+
+
+def test_smoothness_leaves_the_root_free_to_undo_jitter(views):
+    """The given roots are in the cameras: where they jitter and the person stands still, corrections must jitter."""
+    still = Poses(views.poses[:1].expand(5, -1, -1), views.rest_joints, torch.zeros(5).long())
+    rng, every = torch.Generator().manual_seed(0), torch.arange(5)
+    with torch.no_grad():
+        still.turns[:, 0] += 0.1 * torch.randn(5, 3, 2, generator=rng)
+        still.pelvis += 0.1 * torch.randn(5, 3, generator=rng)
+    assert still.regulariser(every, 0.0, 0.0, 1.0).item() == pytest.approx(0.0, abs=1e-9)
+    with torch.no_grad():
+        still.turns[2, 16] += 0.1
+    assert still.regulariser(every, 0.0, 0.0, 1.0).item() > 1e-3
+
+
+def test_smoothness_needs_poses_that_follow_each_other(views):
+    smooth = TINY.model_copy(update={"poses": True, "smooth": 0.05})
+    with pytest.raises(UsageError, match="smooth is for video, and no three of these poses follow"):
+        Fit(views, smooth)
+    Fit(dataclasses.replace(views, clip=torch.tensor([0, 0, 1, 1, 1, 2, 2])), smooth).iterate()
 
 
 def test_poses_start_as_given(views, skts):

@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from posegen.errors import AssetError, PosegenError
+from posegen.errors import AssetError, PosegenError, UsageError
 from posegen.nn.checkpoint import save_arrays
 from posegen.nn.precision import lowers
 from posegen.types import Views
@@ -61,7 +63,13 @@ class Fit:
     """A field, the poses, and what it takes to make one more step."""
 
     def __init__(self, views: Views, options: FitOptions) -> None:
-        """Raises AssetError for cameras that see the person elsewhere than the masks do."""
+        """Raises UsageError for ``smooth`` without video, AssetError for cameras that see the person elsewhere than the
+        masks do."""
+        if options.smooth and not losses.between(views.clip).any():
+            raise UsageError(
+                "smooth is for video, and no three of these poses follow each other in one clip",
+                "--set smooth=0, or give a folder with a 'clip', or an .h5 in which each image has a pose of its own",
+            )
         self.views, self.options = views, options
         self.rng = Generator().manual_seed(options.seed)
         config = FieldConfig(
@@ -156,6 +164,14 @@ class Fit:
         body: Literal["open", "skeleton"] = "open" if views.body == "open" else "skeleton"
         return NerfSubject(field.config, field, None, views.rest_joints, body, views.betas, None, source)
 
+    def refined(self) -> dict[str, NDArray[Any]]:
+        """The poses as they are now, which of them have been learned from, and which of them each image shows."""
+        views, (poses, pelvis) = self.views, self.poses.theta()
+        refined = torch.zeros(len(poses), dtype=torch.bool)
+        refined[views.pose_index[~views.held_out]] = True
+        tensors = {"poses": poses, "pelvis": pelvis, "refined": refined, "pose_index": views.pose_index}
+        return {key: value.numpy() for key, value in tensors.items()} | {"names": np.array(views.names)}
+
     def save(self, path: Path) -> None:
         """Write what ``resume`` reads."""
         extra = {
@@ -199,8 +215,8 @@ def fit(
 
     Beside it lies ``out`` + ``.fit``, from which ``resume`` goes on, to the same bits as without interruption, or from
     the start where neither is there. Once poses have been refined, ``.poses.npz`` holds them: poses (P,24,3), pelvis
-    (P,3), against the given roots. Raises PosegenError for a fit that diverges, UsageError and AssetError as
-    ``check_state``, ``load_state`` and ``Fit`` do.
+    (P,3), against the given roots, and refined (P,), pose_index and names (N,). Raises PosegenError for a fit that
+    diverges, UsageError and AssetError as ``check_state``, ``load_state`` and ``Fit`` do.
     """
     check_state(out, options, resume)
     state, run = state_of(out), Fit(views, options)
@@ -229,8 +245,7 @@ def fit(
             subject.margins = calibrate(subject, views.poses, options.calibration, options.seed)
     subject.save(out, half=True)
     if options.poses:
-        poses, pelvis = run.poses.theta()
-        save_arrays(out.with_suffix(".poses.npz"), {"poses": poses.numpy(), "pelvis": pelvis.numpy()})
+        save_arrays(out.with_suffix(".poses.npz"), run.refined())
     state.unlink(missing_ok=True)
     return Fitted(subject, quality, run.done)
 

@@ -72,13 +72,18 @@ def pose_distance(turns: Tensor, given: Tensor, tolerance: float) -> Tensor:
     return F.relu(difference - tolerance).sum((-1, -2)).mean()
 
 
+def between(clip: Tensor) -> Tensor:
+    """Whether the poses before and after each one are of its clip; both (P,)."""
+    same = F.pad(clip[1:] == clip[:-1], (1, 1))
+    return same[1:] & same[:-1]
+
+
 def acceleration(values: Tensor, clip: Tensor, moved: Tensor) -> Tensor:
     """The smoothness term of Eq 11: squared second differences in time of (P,...), neighbours taken as they are.
 
     clip: (P,) frames of one number follow each other.  moved: (M,) the frames that are being refined.
     """
-    inner = moved[(moved > 0) & (moved < len(values) - 1)]
-    inner = inner[(clip[inner - 1] == clip[inner]) & (clip[inner + 1] == clip[inner])]
+    inner = moved[between(clip)[moved]]
     if not len(inner):
         return values.new_zeros(())
     fixed = values.detach()

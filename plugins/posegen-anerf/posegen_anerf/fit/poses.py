@@ -45,11 +45,15 @@ class Poses(nn.Module):
         return rotmat_to_rotvec(orthonormal(self.turns)).detach(), self.pelvis.detach()
 
     def regulariser(self, moved: Tensor, weight: float, tolerance: float, smooth: float) -> Tensor:
-        """The pose and smoothness terms of Eq 11 of the poses ``moved`` (M,)."""
+        """The pose and smoothness terms of Eq 11 of the poses ``moved`` (M,).
+
+        Both leave the root out: it is only a correction of each given root, whose jitter it may have to undo.
+        """
         out = weight * pose_distance(self.turns[moved], self.given[moved], tolerance)
         if smooth:
-            joints = joints_of(self.skts()) / UNIT
-            for values in (self.turns, joints):
+            turns = self.turns[:, 1:]
+            joints = joints_of(bones_to_world(rotmat_to_rotvec(orthonormal(turns)), self._rest)) / UNIT
+            for values in (turns, joints):
                 out = out + smooth * acceleration(values, self._clip, moved)
         return out
 
