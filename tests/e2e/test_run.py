@@ -97,6 +97,10 @@ class TestDirectory:
             assert samples.image.shape == (count, 3, 64, 64)
             assert (samples.error > 0).all()
 
+    def test_pictures_to_replay_can_be_more_than_a_share_of_the_samples(self, tmp_path: Path) -> None:
+        run(settings(retain__pictures=5, finetune__epochs=1), tmp_path)
+        assert len(list((tmp_path / "dataset/replay/images").iterdir())) == 5
+
     def test_the_weights_can_be_used(self, whole: Path) -> None:
         """estimator.safetensors is the network that result.json measured."""
         tensors = load_file(whole / "estimator.safetensors")
