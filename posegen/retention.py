@@ -26,17 +26,17 @@ def people(context: Context) -> Tensor | None:
 def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
     """Fine-tuning where the run left it. What it recalls comes from the original estimator, so that comes first."""
     retain, labelled, recall = context.settings.retain, None, []
-    pictures = retain.pictures or max(1, round(retain.replay * samples))
+    pictures = retain.pictures or retain.replay * samples
     if photos is not None:
         shown = drawing.bank(context, "photos", lambda *how: banks.photographs(photos, *how))
         recall.append((retain.photos, shown))
     if retain.replay and retain.dataset:
-        replayed = drawing.replayed(context, pictures)
+        replayed = drawing.replayed(context, max(1, round(pictures)))
         labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(replayed, *how))
     replay = 0.0 if retain.dataset else retain.replay
     if replay or retain.renders:
-        distilled = max(1, round(retain.share * samples)) if retain.renders else 0
-        count = (pictures if replay else 0) + distilled
+        distilled = retain.share * samples if retain.renders else 0
+        count = max(1, round((pictures if replay else 0) + distilled))
         renders = drawing.rendered(
             context,
             context.directory.dataset / "replay",
