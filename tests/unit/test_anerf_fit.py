@@ -289,9 +289,13 @@ def test_pose_term_of_eq_11():
     turned[:, 0] += 1.0
     expected = (0.09 - 0.01) / 23
     assert losses.pose_distance(turned, given, 0.01).item() == pytest.approx(expected, rel=1e-5)
-    values = torch.tensor([0.0, 1.0, 4.0, 9.0, 100.0])[:, None]
+
+
+def test_smoothness_term_of_eq_11():
+    """Squared second differences within a clip, summed over coordinates, their mean over frames and joints."""
+    values = torch.tensor([0.0, 1.0, 4.0, 9.0, 100.0])[:, None, None].expand(5, 2, 3)
     clip = torch.tensor([0, 0, 0, 0, 1])
-    assert losses.acceleration(values, clip, torch.tensor([0, 1, 2, 3, 4])).item() == pytest.approx(4.0)
+    assert losses.acceleration(values, clip, torch.tensor([0, 1, 2, 3, 4])).item() == pytest.approx(3 * 4.0)
 
 
 def test_smoothness_leaves_the_root_free_to_undo_jitter(views):

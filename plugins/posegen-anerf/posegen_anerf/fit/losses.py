@@ -79,12 +79,13 @@ def between(clip: Tensor) -> Tensor:
 
 
 def acceleration(values: Tensor, clip: Tensor, moved: Tensor) -> Tensor:
-    """The smoothness term of Eq 11: squared second differences in time of (P,...), neighbours taken as they are.
+    """The smoothness term of Eq 11: squared second differences in time of (P,J,...), their mean over frames and joints.
 
+    The neighbours of a frame are taken as they are.
     clip: (P,) frames of one number follow each other.  moved: (M,) the frames that are being refined.
     """
     inner = moved[between(clip)[moved]]
     if not len(inner):
         return values.new_zeros(())
     fixed = values.detach()
-    return (fixed[inner - 1] - 2 * values[inner] + fixed[inner + 1]).square().flatten(1).sum(1).mean()
+    return (fixed[inner - 1] - 2 * values[inner] + fixed[inner + 1]).square().flatten(2).sum(-1).mean()

@@ -52,7 +52,7 @@ class Poses(nn.Module):
         out = weight * pose_distance(self.turns[moved], self.given[moved], tolerance)
         if smooth:
             turns = self.turns[:, 1:]
-            joints = joints_of(bones_to_world(rotmat_to_rotvec(orthonormal(turns)), self._rest)) / UNIT
+            joints = joints_of(bones_to_world(rotmat_to_rotvec(orthonormal(turns)), self._rest))
             for values in (turns, joints):
                 out = out + smooth * acceleration(values, self._clip, moved)
         return out
