@@ -51,8 +51,10 @@ class Parts(Bench):
 def complete(settings: Settings, given: Layer | None = None) -> Settings:
     """The same settings with every option of every plugin checked and its defaults filled in.
 
-    given: sources for the messages. Raises PluginError for a plugin that cannot be used, UsageError for an option.
+    given: sources for the messages. Raises PluginError for a plugin that cannot be used, UsageError for an option
+    or a device that no machine has.
     """
+    known_device(settings.device)
     filled = {}
     for kind in COMPONENTS:
         selection: Selection = getattr(settings, kind)
@@ -97,13 +99,26 @@ def bench(settings: Settings) -> Bench:
     return Bench(**_made(settings, ("estimator", "motion", "photos")))
 
 
+def known_device(name: str) -> torch.device:
+    """Raises UsageError for a device that no machine has."""
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"there is no device '{name}'", "--device cpu, or like cuda, cuda:1, mps, xpu") from error
+
+
 def usable_device(name: str) -> torch.device:
     """Raises UsageError for a device that this machine has not."""
+    device = known_device(name)
     try:
-        device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch raises either, by device type
-        raise UsageError(f"device '{name}' cannot be used here: {one_line(error)}", "--device cpu") from error
+    except (AssertionError, NotImplementedError, ImportError) as error:  # torch raises any, by device type
+        kind = device.type.upper()
+        advice = f"--device cpu, or install a PyTorch with {kind}; posegen doctor shows this one"
+        raise UsageError(f"this PyTorch has no {kind}", advice) from error
+    except RuntimeError as error:
+        cause = str(error).partition("\n")[0]  # pages of advice for CUDA's own developers follow
+        raise UsageError(f"device '{name}' cannot be used here: {cause}", "--device cpu") from error
     return device
 
 

@@ -35,7 +35,7 @@ def rendered(
     """
     joint_set = context.estimator.joint_set
     if (folder / "dataset.json").is_file():
-        return generated.load(folder, joint_set=joint_set)
+        return _again(folder, joint_set)
     theta, view = proposals()
     renderers = [context.parts.mesh(subject) for subject in subjects] or [context.parts.renderer]
     context.seed_torch("draw", folder.name)
@@ -68,7 +68,7 @@ def replayed(context: Context, count: int) -> Samples:
     """Labelled pictures of ``retain.dataset``: read from the run's folder, or drawn and written there."""
     folder, joint_set = context.directory.dataset / "replay-dataset", context.estimator.joint_set
     if (folder / "dataset.json").is_file():
-        return generated.load(folder, joint_set=joint_set)
+        return _again(folder, joint_set)
     dataset = replay.open_source(str(context.settings.retain.dataset))
     with context.track.phase(f"read {dataset.name}", 1) as phase:
         body = context.parts.renderer.body
@@ -76,6 +76,11 @@ def replayed(context: Context, count: int) -> Samples:
         phase.advance()
     generated.save(samples, folder, joint_set=joint_set)
     return samples
+
+
+def _again(folder: Path, joint_set: str) -> Samples:
+    """A dataset that this run wrote, and can write again."""
+    return generated.load(folder, joint_set=joint_set, repair=f"delete {folder} and go on with --resume")
 
 
 def bank(context: Context, name: str, make: Callable[..., Bank]) -> Bank:

@@ -48,6 +48,7 @@ def finetune(
     settings: Settings, out: Path, *, dataset: Path, resume: bool = False, console: Console | None = None
 ) -> Path:
     """The second stage alone: fine-tune on a dataset that ``generate`` wrote; -> the file of the new weights."""
+    generated.describe(dataset)  # before a folder is made
     with _opened(settings, out, resume, console) as context:
         samples = generated.load(dataset, joint_set=context.estimator.joint_set)
         _check_dataset(context.directory, dataset)

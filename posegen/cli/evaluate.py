@@ -17,7 +17,9 @@ def evaluate(
         typer.Option("--checkpoint", metavar="FILE", help="Fine-tuned weights; without, the original network."),
     ] = None,
     recipe: options.Recipe = None,
-    estimator: options.Estimator = None,
+    estimator: Annotated[
+        str | None, typer.Option("--estimator", metavar="NAME", help="The estimator to measure.")
+    ] = None,
     assignments: options.Set = None,
     seed: options.Seed = None,
     device: options.Device = None,

@@ -14,7 +14,12 @@ def finetune(
     dataset: Annotated[Path, typer.Option("--dataset", metavar="FOLDER", help="What posegen generate wrote.")],
     recipe: options.Recipe = None,
     estimator: options.Estimator = None,
-    real_poses: options.RealPoses = None,
+    real_poses: Annotated[
+        str | None,
+        typer.Option(
+            "--real-poses", metavar="amass[:PATH]|bvh:PATH", help="Motion whose poses the replayed renders take."
+        ),
+    ] = None,
     replay: options.Replay = None,
     assignments: options.Set = None,
     seed: options.Seed = None,

@@ -20,7 +20,10 @@ def fit(
         Path | None,
         typer.Option("--data", metavar="FOLDER", help="Images, masks, cameras and poses (docs/fit.md), or an .h5."),
     ] = None,
-    assignments: options.Set = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting of docs/fit.md, like poses=true."),
+    ] = None,
     write_views: Annotated[
         Path | None,
         typer.Option("--write-views", metavar="FOLDER", help="Also write what is fitted to, as --data takes it."),

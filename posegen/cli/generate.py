@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from posegen.cli import options
 
 
 def generate(
     recipe: options.Recipe = None,
     renderer: options.Renderer = None,
-    estimator: options.Estimator = None,
+    estimator: Annotated[
+        str | None, typer.Option("--estimator", metavar="NAME", help="The estimator whose failures are sought.")
+    ] = None,
     prior: options.Prior = None,
     discriminator: options.Discriminator = None,
     real_poses: options.RealPoses = None,

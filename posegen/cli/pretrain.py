@@ -13,7 +13,9 @@ from posegen.errors import UsageError
 
 def pretrain(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The weights: a .safetensors file.")],
-    estimator: options.Estimator = None,
+    estimator: Annotated[
+        str | None, typer.Option("--estimator", metavar="NAME", help="The estimator to train.")
+    ] = None,
     bank: Annotated[
         Path | None,
         typer.Option(

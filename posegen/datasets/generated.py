@@ -25,6 +25,7 @@ from posegen.errors import AssetError, UsageError
 from posegen.types import Render
 
 FORMAT = "posegen-dataset-1"
+REPAIR = "generate the dataset again"
 CONVENTIONS = (
     "theta: SMPL body pose (23,3) axis-angle, radians; view: K (3) axis-angle, the camera's turn around the pelvis; "
     "truth: joints in metres, camera axes (x right, y down, z forward), origin at the pelvis; "
@@ -102,20 +103,34 @@ def save(samples: Samples, folder: Path, *, joint_set: str) -> None:
     write_text(folder / "dataset.json", json.dumps(about, indent=1) + "\n")
 
 
-def load(folder: Path, *, joint_set: str) -> Samples:
-    """Read a dataset folder whose labels are of this joint set.
+def describe(folder: Path, *, repair: str = REPAIR, prefix: str = "") -> tuple[int, str]:
+    """How many samples a dataset folder holds, and their joint set.
 
-    Raises AssetError naming the file that is missing or damaged, UsageError for labels of another joint set.
+    prefix: what a user writes before the folder's name. Raises AssetError for a folder that is no whole dataset.
     """
-    repair = f"delete {folder} and go on with --resume, or generate the dataset again"
     about = folder / "dataset.json"
     try:
         described = json.loads(about.read_text(encoding="utf-8"))
-        written, count, labelled = described["format"], int(described["samples"]), str(described["joint_set"])
+        written, count, joint_set = described["format"], int(described["samples"]), str(described["joint_set"])
+    except (FileNotFoundError, NotADirectoryError) as error:
+        inside = sorted(folder.glob("dataset/round-*/dataset.json"))
+        right = inside[0].parent if inside else "RUN/dataset/round-0, of posegen run or posegen generate"
+        lack = "has no dataset.json" if folder.exists() else "does not exist"
+        raise AssetError(f"{folder} {lack}", f"give {prefix}{right}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AssetError(f"{about} does not describe a whole PoseGen dataset: {one_line(error)}", repair) from error
     if written != FORMAT:
         raise AssetError(f"{about} is of format '{written}', this version reads '{FORMAT}'", repair)
+    return count, joint_set
+
+
+def load(folder: Path, *, joint_set: str, repair: str = REPAIR) -> Samples:
+    """Read a dataset folder whose labels are of this joint set.
+
+    repair: what mends a damaged one.
+    Raises AssetError naming the file that is missing or damaged, UsageError for labels of another joint set.
+    """
+    count, labelled = describe(folder, repair=repair)
     if labelled != joint_set:
         raise UsageError(
             f"{folder} is labelled with joint set '{labelled}', the estimator has '{joint_set}'",

@@ -6,7 +6,6 @@ reads them puts a background behind the person.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +13,8 @@ import torch
 
 from posegen.body.joints import JOINT_SETS
 from posegen.checkpoint import load_tensors
-from posegen.datasets.generated import FORMAT
+from posegen.datasets.generated import REPAIR, describe
 from posegen.datasets.records import Record
-from posegen.discovery import one_line
 from posegen.errors import AssetError
 from posegen.geometry import rotmat_to_rotvec
 from posegen.geometry.viewpoint import view_rotation
@@ -32,23 +30,18 @@ class Generated:
 
     def __init__(self, root: Path, split: str = "all") -> None:
         self.split, self.root = split, root
-        repair = f"generate {root} again"
-        about, labels = root / "dataset.json", root / "labels.safetensors"
-        try:
-            described = json.loads(about.read_text(encoding="utf-8"))
-            written, count, joint_set = described["format"], int(described["samples"]), str(described["joint_set"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise AssetError(f"{about} does not describe a PoseGen dataset: {one_line(error)}", repair) from error
-        if written != FORMAT or joint_set not in JOINT_SETS:
-            raise AssetError(f"{about}: format '{written}' and joint set '{joint_set}' are not known here", repair)
+        labels = root / "labels.safetensors"
+        count, joint_set = describe(root, prefix="generated:")
+        if joint_set not in JOINT_SETS:
+            raise AssetError(f"{root / 'dataset.json'}: joint set '{joint_set}' is not known here", REPAIR)
         self.joint_set = joint_set
-        self._labels = load_tensors(labels, repair)
+        self._labels = load_tensors(labels, REPAIR)
         shapes = {"box": (4,), "theta": (23, 3), "view": (3,), "truth": (len(JOINT_SETS[joint_set]), 3)}
         for name, shape in shapes.items():
             if name not in self._labels or self._labels[name].shape != (count, *shape):
-                raise AssetError(f"{labels} holds no '{name}' of shape {(count, *shape)}", repair)
+                raise AssetError(f"{labels} holds no '{name}' of shape {(count, *shape)}", REPAIR)
             if not bool(self._labels[name].isfinite().all()):
-                raise AssetError(f"{labels}: '{name}' holds values that are not finite", repair)
+                raise AssetError(f"{labels}: '{name}' holds values that are not finite", REPAIR)
 
     def __len__(self) -> int:
         return len(self._labels["view"])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posegen import assets
-from posegen.errors import UsageError, nearest
+from posegen.errors import AssetError, UsageError, nearest
 
 if TYPE_CHECKING:
     from posegen.datasets.records import Dataset
@@ -157,12 +157,20 @@ def open_dataset(
     if split not in entry.splits:
         hint = nearest(split, entry.splits) or f"choose among {', '.join(entry.splits)}"
         raise UsageError(f"dataset '{name}' has no split '{split}'", hint)
+    given = root is not None
     if root is None:
         if not entry.asset:
             raise UsageError(f"dataset '{name}' has no registered place", f"give it: {name}:PATH")
         root = assets.find(entry.asset)
+    elif not root.exists():
+        raise AssetError(f"{root} does not exist", f"give {name}:PATH")
     module, _, attribute = entry.target.partition(":")
     loader = getattr(importlib.import_module(module), attribute)
     telling = {"progress": progress} if entry.scans else {}
-    dataset: Dataset = loader(root, split, **entry.options, **telling)
+    try:
+        dataset: Dataset = loader(root, split, **entry.options, **telling)
+    except AssetError as error:
+        if given:  # the loaders' advice is for a folder that is registered
+            error.hint = error.hint.replace(f"posegen assets set {entry.asset} ", f"give {name}:")
+        raise
     return dataset

@@ -11,6 +11,7 @@ from rich.console import Console
 from posegen import viewpoints
 from posegen.checkpoint import disk_error
 from posegen.datasets.registry import open_dataset
+from posegen.errors import UsageError
 from posegen.report import sphere
 from posegen.track import Track
 
@@ -23,18 +24,25 @@ def compare(
     out: Path,
     console: Console,
 ) -> list[tuple[str, ...]]:
-    """Read the datasets, given by name and folder, and write ``out``. Raises PosegenError as their loaders do."""
-    track, found = Track(None, console), []
+    """Read the datasets, given by name and folder, and write ``out``.
+
+    Raises UsageError where something is in ``out`` already, PosegenError as the loaders do.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} is not empty", "choose another --out")
+    track, labels, found = Track(None, console), [], []
     for name, root in chosen:
         with track.scan(f"scan {name}") as progress:
             dataset = open_dataset(name, split, root, progress)
-        with track.phase(f"{name} {dataset.split}", -(-len(dataset) // every)) as phase:
+        label = f"{name} {root.name if root and dataset.split == 'all' else dataset.split}"
+        labels.append(label)
+        if (again := labels.count(label)) > 1:
+            label = f"{label} {again}"
+        with track.phase(label, -(-len(dataset) // every)) as phase:
             seen = viewpoints.collect(dataset, axes, every=every, advance=phase.advance)
-        found.append(replace(seen, name=f"{name} {root.name}") if root and dataset.split == "all" else seen)
-    for i, each in enumerate(found):
-        again = sum(other.name == each.name for other in found[:i])
-        stem = each.name.replace(" ", "-") + (f"-{again + 1}" if again else "")
-        viewpoints.save(each, out / f"{stem}.npz")
+        found.append(replace(seen, name=label))
+    for each in found:
+        viewpoints.save(each, out / f"{each.name.replace(' ', '-')}.npz")
     picture = out / "viewpoints.png"
     try:
         sphere.draw(found).save(picture)

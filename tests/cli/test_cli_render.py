@@ -30,7 +30,7 @@ def test_a_still_pose_as_a_film_turns_round_once(posegen, tmp_path):
         (("--pose", "humanoid3d_walk"), "--frames N"),
         (("--background", "grene"), "neither a colour nor a picture"),
         (("--frames", "7"), "frames 0 to 0"),
-        (("--device", "warp"), "device 'warp' cannot be used here"),
+        (("--device", "warp"), "there is no device 'warp'"),
     ],
 )
 def test_wrong_words_are_one_sentence(posegen, tmp_path, arguments, says):

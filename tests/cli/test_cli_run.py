@@ -45,7 +45,8 @@ def test_a_dry_run_shows_each_value_and_its_source(posegen):
             "feedback 'rendered' needs a differentiable renderer; mesh is not",
             "use --set feedback.mode=label",
         ),
-        (["--device", "warp"], 2, "device 'warp' cannot be used here", "--device cpu"),
+        (["--device", "warp"], 2, "there is no device 'warp'", "--device cpu"),
+        (["--device", "warp", "--dry-run"], 2, "there is no device 'warp'", "--device cpu"),
     ],
 )
 def test_mistakes_end_in_one_sentence_and_a_hint(posegen, monkeypatch, tmp_path, arguments, code, message, hint):

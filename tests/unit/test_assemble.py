@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from posegen import PluginError, UsageError, config
-from posegen.assemble import PROTOCOLS, assemble, complete
+from posegen.assemble import PROTOCOLS, assemble, complete, usable_device
 from posegen.discovery import discover
 from posegen.hookspecs import KINDS
 
@@ -162,6 +162,28 @@ def test_a_plugin_that_misses_its_asset(parts):
 
 @pytest.mark.parametrize("device", ["warp", "cuda:99"])
 def test_a_device_that_is_not_there(parts, device):
-    with pytest.raises(UsageError, match=f"device '{device}' cannot be used here") as error:
+    with pytest.raises(UsageError) as error:
         parts(f"device={device}")
-    assert error.value.hint == "--device cpu"
+    built = torch.backends.cuda.is_built()
+    cuda = "device 'cuda:99' cannot be used here: " if built else "this PyTorch has no CUDA"
+    assert error.value.message.startswith("there is no device 'warp'" if device == "warp" else cuda)
+    assert error.value.hint.startswith("--device cpu")
+
+
+@pytest.mark.parametrize(
+    ("raised", "message"),
+    [
+        (AssertionError("Torch not compiled with CUDA enabled"), "this PyTorch has no CUDA"),
+        (NotImplementedError("Could not run 'aten::empty.memory_format' ..."), "this PyTorch has no CUDA"),
+        (RuntimeError("CUDA error: invalid device ordinal\nCUDA kernel errors might ..."),
+         "device 'cuda:9' cannot be used here: CUDA error: invalid device ordinal"),
+    ],
+)  # fmt: skip
+def test_what_torch_raises_of_a_device_is_told_in_a_sentence(monkeypatch, raised, message):
+    def empty(*_, **__):
+        raise raised
+
+    monkeypatch.setattr(torch, "empty", empty)
+    with pytest.raises(UsageError) as error:
+        usable_device("cuda:9")
+    assert error.value.message == message

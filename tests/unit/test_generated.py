@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from blob_parts import samples
 from PIL import Image
 from safetensors.torch import load, save_file
 
+from posegen import drawing
 from posegen.datasets import generated
 from posegen.datasets.generated import Samples, concatenate, to_bytes
 from posegen.errors import AssetError, PosegenError, UsageError
@@ -103,7 +105,15 @@ class TestDamage:
     @pytest.mark.parametrize("name", ["dataset.json", "labels.safetensors", "images/000002.png"])
     def test_missing(self, folder: Path, name: str) -> None:
         (folder / name).unlink()
-        assert "generate the dataset again" in self.fails(folder, name).hint
+        hint = "give RUN/dataset/round-0" if name == "dataset.json" else "generate the dataset again"
+        assert hint in self.fails(folder, name if name != "dataset.json" else "").hint
+
+    def test_only_what_a_run_wrote_itself_may_be_deleted(self, folder: Path) -> None:
+        (folder / "labels.safetensors").unlink()
+        assert "delete" not in self.fails(folder, "labels.safetensors").hint
+        with pytest.raises(AssetError) as caught:
+            drawing.rendered(SimpleNamespace(estimator=SimpleNamespace(joint_set="smpl24")), folder, proposals=None)
+        assert caught.value.hint == f"delete {folder} and go on with --resume"
 
     @pytest.mark.parametrize("name", ["dataset.json", "labels.safetensors", "images/000002.png"])
     @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
