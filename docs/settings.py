@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from posegen import describe
 from posegen.assemble import options_class
 from posegen.config import COMPONENTS
 from posegen.plugins import load
@@ -20,7 +21,6 @@ Written by `python docs/settings.py > docs/settings.md`; a test compares. How th
 [configuration](configuration.md). Defaults are those of the code; `posegen run` starts from the recipe `quick`
 (`posegen recipes show quick`), and `posegen run --dry-run` shows what holds and why."""
 PLUGINS = Path(__file__).parents[1] / "plugins"
-BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 
 
 def markdown() -> str:
@@ -68,30 +68,8 @@ def _in_tree() -> list[KnownComponent]:
 
 def _table(title: str, schema: dict[str, Any], prefix: str = "", level: str = "##") -> Iterator[str]:
     yield from ("", f"{level} {title}", "", "| setting | type | default | |", "|---|---|---|---|")
-    for name, field in schema["properties"].items():
-        text = " ".join(field.get("description", "").split()).replace("``", "`")
-        yield f"| `{prefix}{name}` | {_type(field)} | {_default(field['default'])} | {text} |"
-
-
-def _type(field: dict[str, Any]) -> str:
-    if "anyOf" in field:
-        return " or ".join(_type(choice) for choice in field["anyOf"])
-    if "enum" in field:
-        return ", ".join(f"`{value}`" for value in field["enum"])
-    if field["type"] == "array":
-        return f"list of {_type(field.get('items') or field['prefixItems'][0])}"
-    names = {"integer": "integer", "number": "number", "boolean": "true or false", "null": "none"}
-    name = field.get("format") or names.get(field["type"], "text")
-    bounds = ", ".join(f"{sign} {field[key]:g}" for key, sign in BOUNDS.items() if key in field)
-    return f"{name} {bounds}".strip()
-
-
-def _default(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, list):
-        return ", ".join(map(_default, value))
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    for name, kind, default, text in describe.settings(schema):
+        yield f"| `{prefix}{name}` | {kind} | {default} | {text} |"
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ import torch
 from pydantic import ValidationError
 
 from posegen import plugins, protocols
-from posegen.config import COMPONENTS, explain
+from posegen.config import COMPONENTS, DEFAULT, explain
+from posegen.datasets import open, registry
 from posegen.discovery import one_line
 from posegen.errors import PluginError, PosegenError, UsageError
-from posegen.layers import Layer
+from posegen.layers import Key, Layer
 from posegen.options import Options
 from posegen.settings import Selection, Settings
 
@@ -55,12 +56,27 @@ def complete(settings: Settings, given: Layer | None = None) -> Settings:
     or a device that no machine has.
     """
     known_device(settings.device)
+    _check_names(settings, given or {})
     filled = {}
     for kind in COMPONENTS:
         selection: Selection = getattr(settings, kind)
         options = check_options(kind, selection, given).model_dump()
         filled[kind] = Selection(name=selection.name, options=options)
     return settings.model_copy(update=filled)
+
+
+def _check_names(settings: Settings, given: Layer) -> None:
+    """Raises UsageError, with key and source, for a split or a dataset that does not exist."""
+    checks: dict[Key, Callable[[], object]] = {
+        ("evaluate", "splits"): lambda: open.check(settings.evaluate.splits),
+        ("retain", "dataset"): lambda: settings.retain.dataset and registry.parse(settings.retain.dataset),
+    }
+    for key, check in checks.items():
+        try:
+            check()
+        except UsageError as error:
+            source = given[key].source if key in given else DEFAULT
+            raise UsageError(f"{'.'.join(key)} ({source}): {error.message}", error.hint) from error
 
 
 def check_options(kind: str, selection: Selection, given: Layer | None = None) -> Options:

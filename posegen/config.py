@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from posegen import layers, recipes
-from posegen.errors import UsageError, nearest
+from posegen.errors import UsageError, nearest, plain
 from posegen.layers import Key, Layer, Source
 from posegen.settings import Selection, Settings
 
@@ -104,12 +104,10 @@ def explain(error: ValidationError, model: type[BaseModel], given: Layer, prefix
     if first["type"] == "missing":
         return UsageError(f"'{name}' needs a value", f"--set {name}=VALUE")
     known = re.findall(r"'([^']*)'", first["ctx"]["expected"]) if first["type"] == "literal_error" else []
-    wish = f"is not one of {', '.join(known)}" if known else re.sub(r"^(Input|Value) ", "", first["msg"])
+    wish = f"is not one of {', '.join(known)}" if known else plain(first["msg"])
     value = first["input"]
-    return UsageError(
-        f"{name} = {value!r} ({source}) {wish}",
-        nearest(str(value), known) if known else "posegen run --dry-run  shows every key and value",
-    )
+    example = f"like {name} = {known[0]!r}" if known else "posegen run --dry-run  shows every key and value"
+    return UsageError(f"{name} = {value!r} ({source}) {wish}", nearest(str(value), known) or example)
 
 
 def _split_options(tree: dict[str, Any], components: Iterable[str]) -> dict[str, Any]:

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
+PLAIN = {
+    r"(Input should be|is not) a valid integer.*": "is not a whole number",
+    r"(Input should be|is not) a valid (number|float).*": "is not a number",
+    r"Input should be a valid boolean.*": "is neither true nor false",
+    r"Input should be a valid (list|tuple).*": "is not a list",
+    r"Input should be a valid string": "is not text",
+    r"^(Input|Value) ": "",
+}
+
 
 class PosegenError(Exception):
     """A failure with its cause (``message``) and its repair (``hint``).
@@ -47,3 +58,10 @@ def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
 
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"did you mean '{close[0]}'?" if close else ""
+
+
+def plain(complaint: str) -> str:
+    """What pydantic or the command line's parser says of a value, without a programmer's words."""
+    for pattern, words in PLAIN.items():
+        complaint = re.sub(pattern, words, complaint)
+    return complaint

@@ -15,20 +15,39 @@ Name = Annotated[str, typer.Argument(help="An asset of `posegen assets list`.")]
 
 @app.command("list", cls=Verb)
 def list_() -> None:
-    """List known assets: where they are registered, what needs them, their accepted names, where to get them."""
+    """List known assets, and whether they are registered."""
     from posegen import assets
     from posegen.cli import screen
     from posegen.registry import registry
 
     known, registered = registry().assets, assets.registered()
-    rows = []
-    for name in [*known, *sorted((assets.declared() | set(registered)) - set(known))]:
-        asset, entry = known.get(name), registered.get(name)
-        summary, page = (asset.summary, asset.page) if asset else ("", "")
-        names = ", ".join(asset.files or asset.contains) if asset else ""
-        needed = ", ".join(needed_by(name))
-        rows.append((name, entry["path"] if entry else "-", summary, needed, names, page))
-    screen.table(("asset", "registered at", "what", "needed by", "accepted", "get it from"), rows)
+    rows = [(n, "yes" if n in registered else "-", known[n].summary if n in known else "") for n in _names()]
+    screen.table(("asset", "registered", "what"), rows)
+    screen.out().print("posegen assets info ASSET  shows what needs it and where to get it", style="dim")
+
+
+@app.command(cls=Verb)
+def info(name: Name) -> None:
+    """Show where an asset is registered, what needs it, its accepted names, where to get it."""
+    from posegen import assets
+    from posegen.cli import screen
+    from posegen.errors import UsageError, nearest
+    from posegen.registry import registry
+
+    if name not in _names():
+        raise UsageError(f"there is no asset '{name}'", nearest(name, _names()) or "posegen assets list")
+    asset, registered = registry().assets.get(name), assets.registered()
+    facts = {
+        "what": asset.summary if asset else "",
+        "registered at": registered[name]["path"] if name in registered else f"-; posegen assets set {name} PATH",
+        "needed by": ", ".join(needed_by(name)),
+        "accepted": ", ".join(asset.files or asset.contains) if asset else "",
+        "licence": asset.licence if asset else "",
+        "get it from": asset.page if asset else "",
+    }
+    for fact, text in facts.items():
+        if text:
+            screen.out().print(f"{fact}: {text}", markup=False)
 
 
 @app.command("set", cls=Verb)
@@ -80,3 +99,12 @@ def needed_by(name: str) -> list[str]:
     components = [f"{c.kind} {c.name}" for c in known.components if name in c.assets]
     datasets = [f"dataset {d.name}" for d in DATASETS.values() if d.asset == name]
     return [*components, *datasets, *(known.assets[name].needed_by if name in known.assets else ())]
+
+
+def _names() -> list[str]:
+    """Known ones first; then those of third parties."""
+    from posegen import assets
+    from posegen.registry import registry
+
+    known = registry().assets
+    return [*known, *sorted((assets.declared() | set(assets.registered())) - set(known))]

@@ -26,7 +26,7 @@ from posegen.cli import (
     viewpoints,
 )
 from posegen.cli.verbs import Verb, Verbs
-from posegen.errors import PosegenError
+from posegen.errors import PosegenError, UsageError
 
 app = typer.Typer(
     cls=Verbs,
@@ -74,10 +74,17 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a pipe on Windows knows no check mark: that must not end a run
     debug = "--debug" in sys.argv[1:]  # accepted anywhere, as the advice below is to append it
     try:
-        app(args=[argument for argument in sys.argv[1:] if argument != "--debug"], prog_name="posegen")
+        arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+        sys.exit(app(args=arguments, prog_name="posegen", standalone_mode=False))
     except PosegenError as error:
         _fail(error, debug)
     except Exception as error:  # the last resort: whatever it is, one line is better than a page
+        if type(error).__name__ == "NoArgsIsHelpError":  # and help is what was printed
+            sys.exit(UsageError.exit_code)
+        if hasattr(error, "format_message"):  # of click, which has no class to name: see usage
+            from posegen.cli import usage
+
+            _fail(usage.explain(error), debug)
         from posegen.discovery import one_line
 
         advice = "run again with --debug, and paste that and `posegen doctor` into a bug report"

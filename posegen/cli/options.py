@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from posegen.settings import Settings
 
 DEFAULT_RECIPE = "quick"
-DEFAULT_OUT = "runs/RECIPE-ESTIMATOR-SEED-TIME"
 
 Recipe = Annotated[
     list[str] | None,
@@ -47,7 +46,10 @@ Device = Annotated[
     str | None, typer.Option("--device", metavar="NAME", help="Where to compute: cpu, cuda, cuda:1, ...")
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", metavar="FOLDER", help="Folder of results.", show_default=DEFAULT_OUT)
+    Path | None,
+    typer.Option(
+        "--out", metavar="FOLDER", help="Folder of results; without, runs/ with recipe, estimator, seed and time."
+    ),
 ]
 
 Resume = Annotated[bool, typer.Option("--resume", help="Go on in --out, with the settings written there.")]

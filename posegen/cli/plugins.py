@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from posegen import describe
 from posegen.cli.verbs import Verb, Verbs
 from posegen.errors import PluginError, UsageError, nearest
 from posegen.hookspecs import KINDS
@@ -64,10 +65,11 @@ def info(
     for details in found:
         options = details.pop("options")
         screen.table(("", ""), [(key, _text(value)) for key, value in details.items() if value], header=False)
+        if not options:
+            screen.out().print("no options")
+            continue
         columns = ("option", "type", "default", "")
-        screen.table(
-            columns, [tuple(_text(option[c]) for c in ("name", "type", "default", "help")) for option in options]
-        )
+        screen.table(columns, [(o["name"], o["type"], _shown(o), o["help"]) for o in options])
 
 
 def _rows(everything: bool) -> list[dict[str, Any]]:
@@ -140,22 +142,21 @@ def _kinds_of(name: str) -> list[str]:
 
 
 def _details(kind: str, name: str) -> dict[str, Any]:
-    from pydantic_core import PydanticUndefined
-
     from posegen import assemble, plugins
     from posegen.registry import registry
 
     plugin = plugins.select(kind, name)
     known = registry().component(kind, plugin.name)
+    schema = assemble.options_class(kind, name).model_json_schema()
     options = [
         {
-            "name": field,
-            "type": _type(info.annotation),
-            "default": None if info.is_required() or info.default is PydanticUndefined else info.default,
-            "required": info.is_required(),
-            "help": info.description or "",
+            "name": option.name,
+            "type": option.type.replace("`", ""),
+            "default": schema["properties"][option.name].get("default"),
+            "required": option.name in schema.get("required", ()),
+            "help": option.text.replace("`", ""),
         }
-        for field, info in assemble.options_class(kind, name).model_fields.items()
+        for option in describe.settings(schema)
     ]
     return _row(plugin, plugin.cause, registry().defaults.get(kind) == plugin.name) | {
         "paper": known.paper if known else "",
@@ -164,9 +165,11 @@ def _details(kind: str, name: str) -> dict[str, Any]:
     }
 
 
-def _type(annotation: Any) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+def _shown(option: dict[str, Any]) -> str:
+    return "needed" if option["required"] else describe.default(option["default"]).replace("`", "")
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return ", ".join(value) if isinstance(value, list) else str(value)

@@ -18,7 +18,7 @@ TURNTABLE = 48  # pictures of a still pose's turntable
 
 def render(
     out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="FILE", help="A .png, .gif, .webp, .mp4; no ending: a folder of png.")
+        Path, typer.Option("-o", "--out", metavar="FILE", help="A .png, .jpg, .gif, .webp, .mp4, or a folder of png.")
     ],
     renderer: options.Renderer = "anerf",
     pose: Annotated[

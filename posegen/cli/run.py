@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import json
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -63,5 +64,12 @@ def _show(configuration: Configuration, settings: Settings) -> None:
     values = layers.flat(config.to_table(settings))
     screen.table(
         ("setting", "value", "from"),
-        [(".".join(key), str(value), str(configuration.source(*key))) for key, value in values],
+        [(".".join(key), _toml(value), str(configuration.source(*key))) for key, value in values],
     )
+
+
+def _toml(value: Any) -> str:
+    """As ``--set`` takes it; no TOML says None."""
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

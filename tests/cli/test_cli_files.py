@@ -50,10 +50,17 @@ def test_assets_are_set_got_and_verified(posegen, tmp_path):
     assert posegen("assets", "get", "spin-checkpoint").out == f"{file}\n"
     assert "spin-checkpoint: ok, sha256 " in posegen("assets", "verify").out
     (line,) = [line for line in posegen("assets", "list").out.splitlines() if line.startswith("spin-checkpoint ")]
-    assert str(file) in line and "github.com/nkolot/SPIN" in line
+    assert line.split() == ["spin-checkpoint", "yes", "SPIN", "network"]
+    shown = posegen("assets", "info", "spin-checkpoint").out.splitlines()
+    assert f"registered at: {file}" in shown and "get it from: https://github.com/nkolot/SPIN" in shown
     file.write_bytes(b"")
     ended = posegen("assets", "verify")
     assert ended.code == 3 and "is empty" in ended.err
+
+
+def test_assets_are_listed_in_short_lines(posegen):
+    assert max(map(len, posegen("assets", "list").out.splitlines())) < 150
+    assert "registered at: -; posegen assets set amass PATH" in posegen("assets", "info", "amass").out.splitlines()
 
 
 def test_a_missing_asset_names_the_command(posegen):

@@ -87,8 +87,8 @@ def test_all_lists_what_could_be_installed(posegen):
 def test_info_shows_options_with_type_default_and_description(command, tiny):
     (row,) = json.loads(command("plugins", "info", "tiny", "--json", site=tiny()).out)
     assert row["options"] == [
-        {"name": "strength", "type": "float", "default": 0.5, "required": False, "help": "How strong."},
-        {"name": "name_of_it", "type": "str", "default": None, "required": True, "help": ""},
+        {"name": "strength", "type": "number", "default": 0.5, "required": False, "help": "How strong."},
+        {"name": "name_of_it", "type": "text", "default": None, "required": True, "help": ""},
     ]
     assert row["target"] == "cli_tiny_target:Tiny"
 
@@ -96,7 +96,18 @@ def test_info_shows_options_with_type_default_and_description(command, tiny):
 def test_info_of_a_real_plugin(posegen):
     ended = posegen("plugins", "info", "blazepose")
     assert ended.code == 0
-    assert "Literal['lite', 'full']" in ended.out and "posegen-blazepose" in ended.out
+    assert "posegen-blazepose" in ended.out and "`" not in ended.out
+    rows = {line.split()[0]: line.split("  ") for line in ended.out.splitlines() if line}
+    words = {name: [cell.strip() for cell in cells if cell][1:3] for name, cells in rows.items()}
+    assert words["variant"] == ["lite, full", "lite"]
+    assert words["lr"] == ["number > 0", "2e-05"]
+    assert words["freeze"] == ["list of text", "*.bias, world.*, screen.*, person.*"]
+    assert words["checkpoint"] == ["path or none", "none"]
+
+
+def test_info_of_what_has_no_options(posegen):
+    ended = posegen("plugins", "info", "starter")
+    assert ended.out.count("no options") == 2 and "option  type" not in ended.out
 
 
 def test_info_of_one_name_in_two_kinds(posegen):

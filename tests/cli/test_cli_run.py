@@ -24,6 +24,9 @@ def test_a_dry_run_shows_each_value_and_its_source(posegen):
     assert shown["estimator.lr"] == ("3e-05", "--set")
     assert shown["estimator.variant"] == ("lite", "default")
     assert shown["feedback.w2"][1].startswith("recipe quick, line ")
+    assert shown["estimator.checkpoint"] == ("none", "default")
+    assert shown["finetune.scale_aligned"][0] == "false"
+    assert shown["evaluate.splits"][0] == '["ind", "usd", "ood_people", "ood_action", "real"]'
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def test_both_options_are_settings_with_their_source(posegen):
     lines = shown(posegen("run", "--dry-run", "--real-poses", "bvh:/data/cmu", "--replay", "npz:/data/mpii.npz"))
     assert lines["real_poses"].split() == ["bvh:/data/cmu", "--real-poses"]
     assert lines["retain.dataset"].split() == ["npz:/data/mpii.npz", "--replay"]
-    assert shown(posegen("run", "--dry-run"))["real_poses"].split() == ["None", "default"]
+    assert shown(posegen("run", "--dry-run"))["real_poses"].split() == ["none", "default"]
 
 
 @pytest.mark.parametrize("verb", ["run", "generate"])
