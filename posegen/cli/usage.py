@@ -16,7 +16,7 @@ WORDS = {
 
 def explain(error: Any) -> UsageError:
     """Of click's UsageError: typer may bring its own click, so there is no one class to name."""
-    context = getattr(error, "ctx", None)
+    context: Any = getattr(error, "ctx", None)
     advice = f"{context.command_path if context else 'posegen'} --help"
     if hasattr(error, "possibilities"):
         known = [name for parameter in context.command.get_params(context) for name in parameter.opts]
