@@ -38,6 +38,17 @@ class Progress:
     kept: Tensor
 
 
+def passes(settings: FinetuneSettings, estimator: PoseEstimator) -> int:
+    """Epochs in a round: the settings', or what suits the estimator."""
+    return settings.epochs or int(getattr(estimator, "epochs", PASSES))
+
+
+def shares(batch: int, replay: float) -> tuple[int, int]:
+    """How many pictures of a batch are replayed, and how many are generated samples: at least one."""
+    replayed = round(batch * replay)
+    return replayed, max(1, batch - replayed)
+
+
 class Finetuning:
     """Fine-tunes ``estimator.module`` in place; batch-norm statistics stay frozen, as in the published script.
 
@@ -63,7 +74,7 @@ class Finetuning:
         self.module: nn.Module = estimator.module
         self.original = {name: p.detach().clone() for name, p in self.module.named_parameters()}
         self.lr = settings.lr or estimator.lr
-        self.passes = settings.epochs or int(getattr(estimator, "epochs", PASSES))
+        self.passes = passes(settings, estimator)
         """Epochs in a round."""
         self.low_rank: LowRank | None = None
         if settings.rank:
@@ -71,8 +82,7 @@ class Finetuning:
         self.adam = torch.optim.Adam(self._trained(), lr=self.lr)
         self.device = next(self.module.parameters()).device
         self.epochs = 0
-        self.replayed = round(settings.batch * retain.replay) if replay is not None else 0
-        self.fresh = max(1, settings.batch - self.replayed)
+        self.replayed, self.fresh = shares(settings.batch, retain.replay if replay is not None else 0.0)
         self.recalled = max(1, round(settings.batch * retain.share))
 
     def steps(self, samples: int) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from posegen import banks, drawing, states
 from posegen.datasets.photos import read_folder
-from posegen.finetune import Finetuning
+from posegen.finetune import Finetuning, passes, shares
 from posegen.generate import in_distribution
 
 if TYPE_CHECKING:
@@ -26,17 +27,16 @@ def people(context: Context) -> Tensor | None:
 def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
     """Fine-tuning where the run left it. What it recalls comes from the original estimator, so that comes first."""
     retain, labelled, recall = context.settings.retain, None, []
-    pictures = retain.pictures or retain.replay * samples
     if photos is not None:
         shown = drawing.bank(context, "photos", lambda *how: banks.photographs(photos, *how))
         recall.append((retain.photos, shown))
-    if retain.replay and retain.dataset:
-        replayed = drawing.replayed(context, max(1, round(pictures)))
+    pictures = _replayed(context, samples)
+    if pictures and retain.dataset:
+        replayed = drawing.replayed(context, pictures)
         labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(replayed, *how))
-    replay = 0.0 if retain.dataset else retain.replay
+    replay = 0 if retain.dataset else pictures
     if replay or retain.renders:
-        distilled = retain.share * samples if retain.renders else 0
-        count = max(1, round((pictures if replay else 0) + distilled))
+        count = replay + (max(1, round(retain.share * samples)) if retain.renders else 0)
         renders = drawing.rendered(
             context,
             context.directory.dataset / "replay",
@@ -62,3 +62,11 @@ def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
     if context.directory.finetuning.is_file():
         states.load_finetuning(context.directory.finetuning, made)
     return made
+
+
+def _replayed(context: Context, samples: int) -> int:
+    """How many pictures to replay, so that a round sees each ``retain.repeats`` times."""
+    settings, repeats = context.settings.finetune, context.settings.retain.repeats
+    replayed, fresh = shares(settings.batch, context.settings.retain.replay)
+    seen = replayed * math.ceil(samples / fresh) * passes(settings, context.estimator)
+    return math.ceil(seen / repeats)

@@ -134,9 +134,9 @@ class RetainSettings(Options):
     """Weight of distillation from the original network on in-distribution renders."""
     replay: Share = 0.4
     """Share of in-distribution renders, with their labels, in every batch."""
-    pictures: PositiveInt | None = None
-    """How many of these are drawn; without a number, that share of the number of samples. The more passes, the more it
-    takes, or the few are learned by heart."""
+    repeats: PositiveFloat = 4.0
+    """How often one of these is seen in a round: the fewer times, the more different ones are drawn. What is seen often
+    is learned by heart, and keeps little else."""
     subjects: tuple[str, ...] = ("s1", "s2", "s3")
     """Who stands in these renders, drawn by the mesh renderer; empty: whom the run's own renderer draws."""
     facing: PositiveFloat = 50.0

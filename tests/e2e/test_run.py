@@ -97,9 +97,13 @@ class TestDirectory:
             assert samples.image.shape == (count, 3, 64, 64)
             assert (samples.error > 0).all()
 
-    def test_pictures_to_replay_can_be_more_than_a_share_of_the_samples(self, tmp_path: Path) -> None:
-        run(settings(retain__pictures=5, finetune__epochs=1), tmp_path)
-        assert len(list((tmp_path / "dataset/replay/images").iterdir())) == 5
+    @pytest.mark.parametrize(("repeats", "epochs", "pictures"), [(1, 2, 4), (2, 2, 2), (1, 1, 2), (9, 1, 1)])
+    def test_replayed_pictures_are_as_many_as_are_seen_so_often(
+        self, repeats: int, epochs: int, pictures: int, tmp_path: Path
+    ) -> None:
+        """An epoch of these runs has two steps with one replayed picture each."""
+        run(settings(retain__repeats=repeats, finetune__epochs=epochs), tmp_path)
+        assert len(list((tmp_path / "dataset/replay/images").iterdir())) == pictures
 
     def test_the_weights_can_be_used(self, whole: Path) -> None:
         """estimator.safetensors is the network that result.json measured."""
