@@ -137,9 +137,12 @@ class Finetuning:
 
     @torch.no_grad()
     def average(self) -> None:
-        """Mix the original weights in: ``retain.average`` is the fine-tuned share (Wortsman et al. 2022)."""
+        """Mix the original weights in (Wortsman et al. 2022): a share is fine-tuned, the settings' or the estimator's."""
+        share = self.retain.average
+        if share is None:
+            share = float(getattr(self.estimator, "average", 1.0))
         for name, p in self.module.named_parameters():
-            p.lerp_(self.original[name], 1 - self.retain.average)
+            p.lerp_(self.original[name], 1 - share)
 
     def _mirror_some(self, crops: Tensor, joints: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Random ones of crops (n,3,H,W) and joints (n,J,3) are flipped left to right."""

@@ -145,8 +145,9 @@ class RetainSettings(Options):
     """NAME or NAME:PATH: a dataset with pictures and labels that is replayed in place of renders."""
     weights: NonNegativeFloat = 0.0
     """Weight of the squared distance to the original weights."""
-    average: Share = 1.0
-    """Share of the fine-tuned weights in the final average with the original ones (1: no averaging)."""
+    average: Share | None = None
+    """Share of the fine-tuned weights in the final average with the original ones (1: no averaging); without a number,
+    the estimator's own."""
 
 
 class FinetuneSettings(Options):

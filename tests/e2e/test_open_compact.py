@@ -11,6 +11,8 @@ from posegen.datasets import open
 from posegen.evaluate import measure
 
 ESTIMATORS = ("spin", "hybrik", "cliff")
+WEAK = ("spin", "cliff")
+"""What has had too little training so far."""
 
 
 @pytest.fixture(scope="module", params=ESTIMATORS)
@@ -25,11 +27,12 @@ def errors(request):
         )
         return torch.tensor(measure(parts.estimator, shots)["mpjpe"]).mean().item()
 
-    return {"ind": error("ind"), "usd": error("usd")}
+    return {"estimator": request.param, "ind": error("ind"), "usd": error("usd")}
 
 
-@pytest.mark.xfail(strict=True, reason="a few hours of one core so far: docs/pretrain.md has the figures, 81 to 88 mm")
-def test_they_know_upright_people_from_chest_height(errors):
+def test_they_know_upright_people_from_chest_height(errors, request):
+    if errors["estimator"] in WEAK:
+        request.applymarker(pytest.mark.xfail(strict=True, reason="docs/pretrain.md has the figures, 87 and 88 mm"))
     assert errors["ind"] <= 80
 
 

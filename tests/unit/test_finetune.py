@@ -28,6 +28,7 @@ class Deep:
     joint_set, input_size, differentiable, lr = "smpl24", 16, True, 1e-3
 
     epochs: int
+    average: float
 
     def __init__(self, frozen: tuple[str, ...] = (), dropout: float = 0.5) -> None:
         self.frozen = frozen
@@ -273,6 +274,23 @@ class TestRetention:
             torch.testing.assert_close(value, expected, atol=1e-7, rtol=0)
             if share in (0.0, 1.0):
                 assert torch.equal(value, tuned[name] if share else tuning.original[name])
+
+
+    def test_without_a_setting_the_estimator_says_how_much_is_kept(self) -> None:
+        def kept(average: float | None, own: float | None) -> float:
+            estimator = Deep()
+            if own is not None:
+                estimator.average = own
+            tuning = finetuning(estimator=estimator, retain={"average": average})
+            train(tuning, bank(4))
+            name, tuned = "5.weight", weights(tuning)["5.weight"]
+            tuning.average()
+            original = tuning.original[name]
+            return ((weights(tuning)[name] - original).norm() / (tuned - original).norm()).item()
+
+        assert kept(None, None) == pytest.approx(1)
+        assert kept(None, 0.25) == pytest.approx(0.25, rel=1e-3)
+        assert kept(0.5, 0.25) == pytest.approx(0.5, rel=1e-3)
 
 
 class Dot:

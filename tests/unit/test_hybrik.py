@@ -161,6 +161,15 @@ def test_the_joints_loss_reaches_the_network_with_either_kinematics() -> None:
     assert gradients[0].abs().max() > 0
 
 
+def test_gradients_look_once() -> None:
+    once, twice = (untrained(flip_test=flip, precision="float32") for flip in (False, True))
+    crop = pictures(2, once.input_size)
+    torch.testing.assert_close(twice.predict(crop).joints, once.predict(crop).joints)
+    with torch.no_grad():
+        assert (twice.predict(crop).joints - once.predict(crop).joints).abs().max() > 1e-4
+
+
+@torch.no_grad()
 def test_the_flip_test_gives_mirror_images_of_mirror_images() -> None:
     """Averaged with its mirror image, a crop and its mirror image must give mirrored skeletons, but for one column."""
     from posegen_hybrik.skeleton import mirrored

@@ -32,6 +32,7 @@ class BlazePose:
     input_size = SIZE
     differentiable = True
     epochs = 2
+    average = 0.75
 
     class Options(BaseOptions):
         variant: Literal["lite", "full"] = "lite"

@@ -42,8 +42,9 @@ class Hybrik:
         ik: Literal["differentiable", "official"] = "differentiable"
         """How rotations follow from the skeleton: ``official`` is the published evaluation, and its gradients stop at
         the skeleton."""
-        flip_test: bool = False
-        """Average with what is seen in the mirrored crop, as published evaluations do; twice the time."""
+        flip_test: bool = True
+        """Average with what is seen in the mirrored crop, as published evaluations do, where no gradient is asked for;
+        twice the time."""
         lr: float | None = Field(None, gt=0)
         """Learning rate of fine-tuning; none is 5e-5 for published weights, as PoseGen's script has it, and 4e-4 for
         the small network."""
@@ -114,7 +115,8 @@ class Hybrik:
     def solve(self, crop: Tensor, context: Tensor | None = None) -> Solved:
         """crop (N,3,S,S) -> all that HybrIK says, leaves and rotation matrices included."""
         options = self.options
-        seen = self.module(crop, flip=options.flip_test, precision=options.precision)
+        flip = options.flip_test and not torch.is_grad_enabled()
+        seen = self.module(crop, flip=flip, precision=options.precision)
         return solve(self.module, seen, official=options.ik == "official", centre=context)
 
     @property
