@@ -43,11 +43,11 @@ def rich(table: Mapping[str, Any]) -> Table:
         pad_edge=False,
         collapse_padding=True,
     )
-    for name in (*(("",) if grouped else ()), "row"):
-        made.add_column(name, no_wrap=True, overflow="fold")
-    made.add_column("n", justify="right")
-    for metric in table["metrics"]:
-        made.add_column(_title(metric), justify="right", no_wrap=True)
+    for name, key in (*((("", "column"),) if grouped else ()), ("row", "row")):
+        made.add_column(name, min_width=max((len(row[key]) for row in table["rows"]), default=0))
+    made.add_column("n", justify="right", min_width=2)
+    for metric in table["metrics"]:  # where there is no room for all, these break between words
+        made.add_column(_title(metric), justify="right")
     last = ""
     for row in table["rows"]:
         cells = [

@@ -296,6 +296,18 @@ class TestForms:
         Console(file=text, width=80).print(report.rich(table))
         assert text.getvalue().count("[-15.8, -5.5]") == 4 and "before" in text.getvalue()
 
+    def test_nothing_is_cut_where_there_is_no_room(self, measured: Any) -> None:
+        from rich.console import Console
+
+        table = tabulate(*measured('metrics=["usd.mpjpe", "usd.pa_mpjpe", "usd.n_mpjpe", "usd.pck"]'), {})
+        for row in table["rows"]:
+            row["column"], row["row"] = "a-long-column", f"{row['row']}-with-a-name"
+        text = io.StringIO()
+        Console(file=text, width=80).print(report.rich(table))
+        assert "…" not in text.getvalue()
+        for word in ("a-long-column", "before-with-a-name", "246.3", "[-15.8,", "-5.5]"):
+            assert word in text.getvalue()
+
     def test_more_is_better_for_some(self) -> None:
         up = {"mean": 3.0, "low": 1.0, "high": 5.0}
         assert report._coloured("usd.pck", up).startswith("[green]")
