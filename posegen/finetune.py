@@ -137,7 +137,7 @@ class Finetuning:
 
     @torch.no_grad()
     def average(self) -> None:
-        """Mix the original weights in (Wortsman et al. 2022): a share is fine-tuned, the settings' or the estimator's."""
+        """Mix the original weights in (Wortsman et al. 2022); the settings or the estimator say how many."""
         share = self.retain.average
         if share is None:
             share = float(getattr(self.estimator, "average", 1.0))

@@ -103,7 +103,10 @@ class PoseEstimator(Protocol):
         ...
 
     def predict(self, crop: Tensor) -> Estimate:
-        """What ``crop`` returned -> joints of ``joint_set``, metres, camera axes. Gradients flow unless disabled."""
+        """What ``crop`` returned -> joints of ``joint_set``, metres, camera axes. Gradients flow unless disabled.
+
+        Where they are, when it measures, it may look more than once (HybrIK's flip test).
+        """
         ...
 
 

@@ -168,7 +168,9 @@ def can_be_finetuned(case: Case) -> None:
         for size in (1e-2, 1e-3, 1e-4):
             for p, g in pairs:
                 p -= size * g / length
-            if loss() < before:
+            with torch.enable_grad():  # as before: without, an estimator may look more than once
+                after = loss().detach()
+            if after < before:
                 return
             for p, g in pairs:
                 p += size * g / length

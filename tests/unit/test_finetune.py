@@ -275,7 +275,6 @@ class TestRetention:
             if share in (0.0, 1.0):
                 assert torch.equal(value, tuned[name] if share else tuning.original[name])
 
-
     def test_without_a_setting_the_estimator_says_how_much_is_kept(self) -> None:
         def kept(average: float | None, own: float | None) -> float:
             estimator = Deep()
