@@ -66,10 +66,11 @@ def complete(settings: Settings, given: Layer | None = None) -> Settings:
 
 
 def _check_names(settings: Settings, given: Layer) -> None:
-    """Raises UsageError, with key and source, for a split or a dataset that does not exist."""
+    """Raises UsageError, with key and source, for a split or a dataset that does not exist, or is not replayed."""
     checks: dict[Key, Callable[[], object]] = {
         ("evaluate", "splits"): lambda: open.check(settings.evaluate.splits),
         ("retain", "dataset"): lambda: settings.retain.dataset and registry.parse(settings.retain.dataset),
+        ("retain", "replay"): lambda: _check_replay(settings),
     }
     for key, check in checks.items():
         try:
@@ -77,6 +78,21 @@ def _check_names(settings: Settings, given: Layer) -> None:
         except UsageError as error:
             source = given[key].source if key in given else DEFAULT
             raise UsageError(f"{'.'.join(key)} ({source}): {error.message}", error.hint) from error
+
+
+def _check_replay(settings: Settings) -> None:
+    """Raises UsageError where nothing is replayed although a dataset is given, or where replaying leaves no room."""
+    batch = settings.finetune.batch
+    replayed = round(batch * settings.retain.replay)
+    if settings.retain.dataset and not replayed:
+        raise UsageError(
+            f"{settings.retain.dataset} is to be replayed, but in no step of {batch} pictures",
+            "--set retain.replay=0.4",
+        )
+    if 8 * (batch - replayed) < batch:
+        raise UsageError(
+            f"it leaves {batch - replayed} of {batch} pictures in a step for generated samples", "0.85 at the most"
+        )
 
 
 def check_options(kind: str, selection: Selection, given: Layer | None = None) -> Options:

@@ -107,7 +107,8 @@ def explain(error: ValidationError, model: type[BaseModel], given: Layer, prefix
     wish = f"is not one of {', '.join(known)}" if known else plain(first["msg"])
     value = first["input"]
     example = f"like {name} = {known[0]!r}" if known else "posegen run --dry-run  shows every key and value"
-    return UsageError(f"{name} = {value!r} ({source}) {wish}", nearest(str(value), known) or example)
+    shown = "none" if value is None else repr(value)
+    return UsageError(f"{name} = {shown} ({source}) {wish}", nearest(str(value), known) or example)
 
 
 def _split_options(tree: dict[str, Any], components: Iterable[str]) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def _writer(renderer: Any, request: Request) -> Callable[..., None] | None:
     taken = any(path.iterdir()) if path.is_dir() else path.exists()
     if taken and not request.resume:
         raise UsageError(f"--write-views {path} is there already", "give another name, or an empty folder")
-    if taken:
+    if taken and (path.is_file() or (path / "poses.npz").is_file()):  # what is written last
         return None
     return _own(renderer, "write_views", path) if path.suffix.lower() in FILES else write_views
 

@@ -136,6 +136,8 @@ def named(key: Key, components: Iterable[str]) -> Key:
 
 
 def _parse(text: str) -> Any:
+    if text == "none":
+        return None
     try:
         return tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
     except tomllib.TOMLDecodeError:

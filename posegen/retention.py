@@ -65,8 +65,8 @@ def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
 
 
 def _replayed(context: Context, samples: int) -> int:
-    """How many pictures to replay, so that a round sees each ``retain.repeats`` times."""
+    """How many pictures to replay, so that the last round, of all samples, sees each ``retain.repeats`` times."""
     settings, repeats = context.settings.finetune, context.settings.retain.repeats
     replayed, fresh = shares(settings.batch, context.settings.retain.replay)
-    seen = replayed * math.ceil(samples / fresh) * passes(settings, context.estimator)
+    seen = replayed * math.ceil(samples * context.settings.loop.rounds / fresh) * passes(settings, context.estimator)
     return math.ceil(seen / repeats)

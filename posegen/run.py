@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 def run(settings: Settings, out: Path, *, resume: bool = False, console: Console | None = None) -> dict[str, Any]:
     """The whole pipeline in one run directory; -> the content of ``result.json``."""
     with _opened(settings, out, resume, console) as context:
+        _check_generates(context.directory)
         result = stages.complete(context)
         context.track.console.print(summary.before_after(result))
         context.say(f"everything is in {out}; the weights: {context.directory.estimator.name}")
@@ -39,6 +40,7 @@ def run(settings: Settings, out: Path, *, resume: bool = False, console: Console
 def generate(settings: Settings, out: Path, *, resume: bool = False, console: Console | None = None) -> Path:
     """The first stage alone: train the generator, draw a dataset; -> its folder."""
     with _opened(settings, out, resume, console, finetunes=False) as context:
+        _check_generates(context.directory)
         stages.generate(context, stages.make_method(context), 0)
         context.say(f"the dataset is in {context.folder(0)}")
         return context.folder(0)
@@ -73,10 +75,23 @@ def evaluate(settings: Settings, *, console: Console | None = None) -> dict[str,
     return result
 
 
+def _check_generates(directory: RunDirectory) -> None:
+    """Raises UsageError for a directory of ``finetune``, whose samples come from elsewhere."""
+    if directory.samples.is_file():
+        dataset = directory.once(directory.samples.name, dict)["dataset"]
+        raise UsageError(
+            f"{directory.path} is of posegen finetune",
+            f"posegen finetune --resume --dataset {dataset} --out {directory.path}",
+        )
+
+
 def _check_dataset(directory: RunDirectory, dataset: Path) -> None:
-    """Raises UsageError for another dataset than the one that this fine-tuning was started with."""
+    """Raises UsageError for another dataset than the one that this fine-tuning was started with, and for a run's
+    directory."""
+    if not directory.samples.is_file() and (directory.finetuning.is_file() or directory.generator.is_file()):
+        raise UsageError(f"{directory.path} is of posegen run", f"posegen run --resume --out {directory.path}")
     labels = assets.sha256(dataset / "labels.safetensors")
-    first = directory.once("samples.json", lambda: {"dataset": str(dataset.absolute()), "labels": labels})
+    first = directory.once(directory.samples.name, lambda: {"dataset": str(dataset.absolute()), "labels": labels})
     if first["labels"] != labels:
         raise UsageError(
             f"{directory.path} was started with another dataset", f"give --dataset {first['dataset']}, or another --out"
@@ -92,7 +107,8 @@ def _opened(
     with directory.opened(resume=resume):
         if resume and directory.settings.read_text(encoding="utf-8") != text:
             raise UsageError(
-                f"{out} was started with other settings", f"posegen run --resume --out {out}  takes its own"
+                f"{out} was started with other settings, or by a version of posegen that has other ones",
+                f"give its own {directory.settings.name}; env.json names the version. Or start anew elsewhere",
             )
         parts = assemble(settings, finetunes=finetunes)
         context = Context(parts, settings, directory, Track(directory.metrics, console, whole=not resume))

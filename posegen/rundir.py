@@ -32,6 +32,7 @@ class RunDirectory:
         self.settings = path / "run.toml"
         self.environment = path / "env.json"
         self.metrics = path / "metrics.jsonl"
+        self.samples = path / "samples.json"
         self.result = path / "result.json"
         self.generator = path / "checkpoints" / "generator.safetensors"
         self.finetuning = path / "checkpoints" / "finetuning.safetensors"

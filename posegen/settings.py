@@ -135,8 +135,8 @@ class RetainSettings(Options):
     replay: Share = 0.4
     """Share of in-distribution renders, with their labels, in every batch."""
     repeats: PositiveFloat = 4.0
-    """How often one of these is seen in a round: the fewer times, the more different ones are drawn. What is seen often
-    is learned by heart, and keeps little else."""
+    """How often one of these is seen in the last round: the fewer times, the more different ones are drawn. What is
+    seen often is learned by heart, and keeps little else."""
     subjects: tuple[str, ...] = ("s1", "s2", "s3")
     """Who stands in these renders, drawn by the mesh renderer; empty: whom the run's own renderer draws."""
     facing: PositiveFloat = 50.0

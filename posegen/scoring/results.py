@@ -40,7 +40,7 @@ def summarise(columns: Columns) -> dict[str, Any]:
     """
     figures = {name.removeprefix(FIGURE): column for name, column in columns.items() if name.startswith(FIGURE)}
     parts = groupings(columns)
-    clusters = parts.get("sequence", columns["image"])
+    clusters = _sequences(columns)
     return {
         "people": len(columns["key"]),
         "all": {name: _mean(values) | _interval(values, clusters) for name, values in figures.items()},
@@ -52,6 +52,12 @@ def summarise(columns: Columns) -> dict[str, Any]:
             for grouping, labels in parts.items()
         },
     }
+
+
+def _sequences(columns: Columns) -> NDArray[np.str_]:
+    """What the interval resamples: sequences, however many; pictures where there are none, or one alone."""
+    names = np.array([json.loads(text).get("sequence", "") for text in columns["groups"].tolist()])
+    return names if len(np.unique(names)) > 1 else columns["image"]
 
 
 def groupings(columns: Columns) -> dict[str, NDArray[np.str_]]:

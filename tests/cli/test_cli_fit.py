@@ -110,6 +110,10 @@ def test_a_dot_makes_no_file_and_what_is_written_stays(posegen, tmp_path):
     done = posegen(*first, "--resume", *settings(*TINY, *VIEWS))
     assert done.code == 0, done.err
     assert about.stat().st_mtime_ns == written
+    (folder / "poses.npz").unlink()  # an interruption: it is written last
+    (tmp_path / "p.safetensors").unlink()
+    assert posegen(*first, "--resume", *settings(*TINY, *VIEWS)).code == 0
+    assert (folder / "poses.npz").is_file()
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,16 @@ class TestDirectory:
             run(settings(seed=5), out, resume=True)
         assert files(out) == before
 
+    def test_a_run_does_not_go_on_with_what_finetune_began_nor_the_reverse(self, whole: Path, tmp_path: Path) -> None:
+        tuned = tmp_path / "tuned"
+        finetune(settings(), tuned, dataset=whole / ROUND)
+        with pytest.raises(UsageError, match="is of posegen finetune") as caught:
+            run(settings(), tuned, resume=True)
+        assert f"finetune --resume --dataset {whole / ROUND}" in caught.value.hint
+        with pytest.raises(UsageError, match="is of posegen run"):
+            finetune(settings(), whole, dataset=whole / ROUND, resume=True)
+        assert not (whole / "samples.json").exists()
+
     def test_a_run_is_not_overwritten(self, out: Path) -> None:
         before = files(out)
         with pytest.raises(UsageError, match="is not empty") as caught:

@@ -137,7 +137,7 @@ class TestRecipe:
             (RECIPE, ("rows.before.seed=3",), "'before' cannot be a row"),
             (RECIPE, ("seed=3",), "'seed' is not one setting of all cells"),
             (RECIPE, ("loop.sample=3",), "unknown key 'loop.sample' (--set)"),
-            (RECIPE, ("loop.batch=none",), "loop.batch = 'none' (--set)"),
+            (RECIPE, ("loop.batch=none",), "loop.batch = none (--set)"),
             (RECIPE, ('metrics=["usd.mpjp"]',), "the metric 'usd.mpjp' is none"),
             (RECIPE, ('metrics=["ind.mpjpe"]',), "the metric 'ind.mpjpe' is of no split"),
             (RECIPE, ("seeds=[]",), "seeds = [] (--set)"),

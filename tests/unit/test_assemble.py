@@ -121,6 +121,20 @@ def test_options_of_plugins_are_checked_like_settings(assignment, message, hint)
     assert hint in error.value.hint
 
 
+@pytest.mark.parametrize(
+    ("assignments", "message"),
+    [
+        (["retain.dataset=3dpw", "retain.replay=0"], "is to be replayed, but in no step of 16 pictures"),
+        (["retain.replay=0.95"], "leaves 1 of 16 pictures in a step for generated samples"),
+    ],
+)
+def test_replay_that_does_nothing_or_leaves_no_room(assignments, message):
+    made = config.load(assignments=[*assignments, "finetune.batch=16"])
+    with pytest.raises(UsageError, match=message) as caught:
+        complete(made.settings, made.given)
+    assert caught.value.message.startswith("retain.replay (--set)")
+
+
 def test_feedback_through_the_image_needs_a_differentiable_renderer(parts):
     with pytest.raises(UsageError, match="feedback 'rendered' needs a differentiable renderer; mesh is not") as error:
         parts("renderer=mesh", "feedback.mode=rendered")

@@ -70,10 +70,17 @@ def made_keys(made):
         ("renderer={subject = 's2'}", "renderer", Selection(name="anerf", options={"subject": "s2"})),
         ("renderer.path=some/a=b", "renderer", Selection(name="anerf", options={"path": "some/a=b"})),
         ("renderer.path=", "renderer", Selection(name="anerf", options={"path": ""})),
+        ("renderer.path=none", "renderer", Selection(name="anerf", options={"path": None})),
     ],
 )
 def test_assignments_are_toml_values_or_else_text(assignment, kind, expected):
     assert getattr(config.load(assignments=[assignment]).settings, kind) == expected
+
+
+def test_none_takes_a_recipe_s_value_back(recipe):
+    assert config.load([recipe("retain.average = 0.5")]).settings.retain.average == 0.5
+    taken = config.load([recipe("retain.average = 0.5")], assignments=["retain.average=none"]).settings
+    assert taken.retain.average is None
 
 
 def test_a_component_in_short_form(recipe):
