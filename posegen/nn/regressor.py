@@ -11,6 +11,7 @@ from posegen.geometry import rot6d_to_rotmat
 
 POSE, SHAPE, CAMERA = 144, 10, 3
 ITERATIONS = 3
+DROPOUT = 0.5
 
 
 class Regressed(NamedTuple):
@@ -33,14 +34,14 @@ class Regressor(nn.Module):
     init_shape: Tensor
     init_cam: Tensor
 
-    def add_heads(self, features: int, hidden: int, context: int = 0) -> None:
+    def add_heads(self, features: int, hidden: int, context: int = 0, dropout: float = DROPOUT) -> None:
         """features: width of the pooled backbone.  context: numbers beside them, such as CLIFF's three of the box."""
         self.fc1 = nn.Linear(features + context + POSE + SHAPE + CAMERA, hidden)
         with torch.no_grad():
             self.fc1.weight[:, features : features + context] = 0  # pretraining gives no context: it then says nothing
-        self.drop1 = nn.Dropout()
+        self.drop1 = nn.Dropout(dropout)
         self.fc2 = nn.Linear(hidden, hidden)
-        self.drop2 = nn.Dropout()
+        self.drop2 = nn.Dropout(dropout)
         self.decpose = nn.Linear(hidden, POSE)
         self.decshape = nn.Linear(hidden, SHAPE)
         self.deccam = nn.Linear(hidden, CAMERA)

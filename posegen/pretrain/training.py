@@ -67,7 +67,7 @@ class Training:
         """One pass over the bank, in a new order. Its random numbers depend on seed and epoch alone."""
         rng = stream(self.settings.seed, "pretrain", self.epochs)
         seed_torch(self.settings.seed, "pretrain", self.epochs)
-        self._training_mode()
+        self.module.train()
         order = torch.randperm(len(self.bank), generator=rng)
         for i in range(self.steps):
             share = (self.epochs * self.steps + i) / (self.settings.epochs * self.steps)
@@ -126,13 +126,6 @@ class Training:
         centre = (low + high) / 2 + self.settings.shift * side * draw[:, :2]
         half = (high - low) / 2 * (1 + self.settings.zoom * draw[:, 2:])
         return torch.cat([centre - half, centre + half], dim=1)
-
-    def _training_mode(self) -> None:
-        """Dropout stays off: a short training does not come to know its pictures by heart."""
-        self.module.train()
-        for module in self.module.modules():
-            if isinstance(module, nn.Dropout):
-                module.eval()
 
     def _schedule(self, share: float) -> None:
         rate = min(1.0, (share + 1e-4) / WARMUP) * 0.5 * (1 + math.cos(math.pi * share))

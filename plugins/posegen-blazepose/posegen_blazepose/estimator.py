@@ -31,6 +31,7 @@ class BlazePose:
     joint_set = "blazepose33"
     input_size = SIZE
     differentiable = True
+    parallel = True
     epochs = 2
     average = 0.75
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from posegen.nn.hrnet import HRNet
-from posegen.nn.regressor import ITERATIONS, Regressed, Regressor
+from posegen.nn.regressor import DROPOUT, ITERATIONS, Regressed, Regressor
 from posegen.nn.resnet import ResNet
 
 WHERE = 3
@@ -17,17 +17,23 @@ WHERE = 3
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """encoder: makes the backbone.  hidden: units of the regressor.  size: height and width of the crop, pixels."""
+    """encoder: makes the backbone.  hidden: units of the regressor.  size: height and width of the crop, pixels.
+
+    dropout: of the regressor; none where the pictures are never known by heart.
+    """
 
     encoder: Callable[[], ResNet | HRNet]
     hidden: int
     size: tuple[int, int]
+    dropout: float = DROPOUT
 
 
 VARIANTS = {
     "res50": Variant(lambda: ResNet((3, 4, 6, 3)), hidden=1024, size=(256, 192)),
     "hr48": Variant(HRNet, hidden=1024, size=(256, 192)),
-    "compact": Variant(lambda: ResNet((2, 2, 2, 2), bottleneck=False, width=32), hidden=512, size=(128, 96)),
+    "compact": Variant(
+        lambda: ResNet((2, 2, 2, 2), bottleneck=False, width=32), hidden=512, size=(128, 96), dropout=0.0
+    ),
 }
 FIRST: dict[tuple[int, ...], str] = {(64, 3, 7, 7): "res50", (64, 3, 3, 3): "hr48", (32, 3, 7, 7): "compact"}
 """Shape of ``encoder.conv1.weight`` -> variant."""
@@ -40,7 +46,7 @@ class CliffNet(Regressor):
         super().__init__()
         parts = VARIANTS[variant]
         self.encoder = parts.encoder()
-        self.add_heads(self.encoder.width_out, parts.hidden, WHERE)
+        self.add_heads(self.encoder.width_out, parts.hidden, WHERE, parts.dropout)
 
     def pooled(self, image: Tensor) -> Tensor:
         """-> features (N,C), float32 whatever the convolutions run in."""

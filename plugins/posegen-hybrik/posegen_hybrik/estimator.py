@@ -32,6 +32,7 @@ class Hybrik:
 
     joint_set = "smpl24"
     differentiable = True
+    parallel = True
 
     class Options(BaseOptions):
         weights: Weights = "auto"

@@ -16,7 +16,6 @@ from posegen_hybrik.skeleton import JOINTS, mirrored
 from posegen_hybrik.smpl import RestJoints, Smpl
 from posegen_hybrik.variant import Variant
 
-DROPOUT = 0.5
 STATISTICS = ((0.406, 0.457, 0.480), (0.225, 0.224, 0.229))
 """Mean and deviation of the channels R, G, B. They are those of B, G, R, in training too, so they must stay."""
 
@@ -56,8 +55,8 @@ class HybrikNet(nn.Module):
             features, code = self.preact.width_out, variant.hidden
             self.deconv_layers = _deconvolutions(features, variant.deconv, variant.deconvs)
             self.final_layer = nn.Conv2d(variant.deconv, heatmaps, 1)
-            self.fc1, self.drop1 = nn.Linear(features, code), nn.Dropout(DROPOUT)
-            self.fc2, self.drop2 = nn.Linear(code, code), nn.Dropout(DROPOUT)
+            self.fc1, self.drop1 = nn.Linear(features, code), nn.Dropout(variant.dropout)
+            self.fc2, self.drop2 = nn.Linear(code, code), nn.Dropout(variant.dropout)
         self.smpl = Smpl(variant.joints) if variant.smpl else RestJoints(*open_skeleton())
         self.register_buffer("init_shape", torch.zeros(10))
         self.decshape = nn.Linear(code, 10)

@@ -17,6 +17,7 @@ class Variant:
     with which the root's depth must be known.  sigma: a head says how uncertain each joint is.  blocks, width, deconv,
     deconvs, hidden: the ResNet's, its deconvolutions' and its regressor's sizes.  depth: slices of a heatmap.
     size: pixels of the crop.  smpl: the network carries SMPL's arrays, not its skeleton alone.
+    dropout: of the regressor; none where the pictures are never known by heart.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Variant:
     depth: int = 64
     size: int = 256
     smpl: bool = True
+    dropout: float = 0.5
 
     @property
     def depth_factor(self) -> float:
@@ -55,6 +57,7 @@ COMPACT = Variant(
     size=128,
     sigma=False,
     smpl=False,
+    dropout=0.0,
 )
 
 

@@ -14,7 +14,7 @@ from posegen_anerf.fast.capsules import ALONG, AROUND, COUNT, RADIUS, capsules, 
 from posegen_anerf.fast.draw import FastMarch, Settings
 from posegen_anerf.fast.march import Marched, Rays, march
 from posegen_anerf.fast.scene import frames
-from posegen_anerf.fast.threads import each
+from posegen.threads import each
 from posegen_anerf.skeleton import UNIT, bones_to_world
 from posegen_anerf.subject import NerfSubject
 
