@@ -164,7 +164,7 @@ class Finetuning:
         def back(part: tuple[Tensor, Tensor]) -> tuple[Tensor | None, ...]:
             return torch.autograd.grad(part[0], trained, part[1], allow_unused=True)
 
-        pairs = [*zip(parts, gradient.split([len(part) for part in parts]), strict=True)]
+        pairs = [*zip(parts, torch.split(gradient, [len(part) for part in parts]), strict=True)]
         for found in threads.each(back, pairs, *self._sides) if self._sides else map(back, pairs):
             for p, grad in zip(trained, found, strict=True):
                 if grad is not None:

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import torch
 
-Task, Result = TypeVar("Task"), TypeVar("Result")
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
 def each(function: Callable[[Task], Result], tasks: Iterable[Task], threads: int, cores: int = 1) -> list[Result]:

@@ -22,11 +22,11 @@ from posegen.types import Views
 from posegen_anerf.config import PRESETS, FieldConfig
 from posegen_anerf.fast.calibrate import calibrate
 from posegen_anerf.field import Field
-from posegen_anerf.fit import losses
+from posegen_anerf.fit import losses, network
 from posegen_anerf.fit.draw import March, draw
 from posegen_anerf.fit.hull import Hull
 from posegen_anerf.fit.measure import Quality, measure
-from posegen_anerf.fit.network import finished
+from posegen_anerf.fit.muon import Muon
 from posegen_anerf.fit.options import FitOptions
 from posegen_anerf.fit.pixels import Pixels, rays_of
 from posegen_anerf.fit.poses import Poses
@@ -93,16 +93,23 @@ class Fit:
         check_cameras(views, self.skts)
         self.radii = radii_of(views, self.skts, options.margin, self.rng)
         self.pixels, self.hull = Pixels(views), Hull(views)
-        self.optimiser = torch.optim.Adam(self.field.parameters(), lr=options.lr, betas=(0.9, 0.99), fused=True)
-        self.pose_optimiser = torch.optim.Adam(self.poses.parameters(), lr=options.pose_lr)
         self.bf16 = lowers("auto", torch.device("cpu")) if options.bf16 is None else options.bf16
+        hidden = [layer.weight for layer in network.hidden(self.field)]
+        others = [p for p in self.field.parameters() if all(p is not weight for weight in hidden)]
+        self.optimisers: dict[str, torch.optim.Optimizer] = {
+            "muon": Muon(hidden, options.lr, bf16=self.bf16),
+            "adam": torch.optim.Adam(others, options.adam_lr, betas=(0.9, 0.99), fused=True),
+        }
+        self.pose_optimiser = torch.optim.Adam(self.poses.parameters(), lr=options.pose_lr)
         self.done, self.best, self.stale = 0, -math.inf, 0
 
     def iterate(self) -> None:
         """One step. Raises PosegenError when the loss is no longer a number."""
         options, share = self.options, self.done / self.options.iterations
-        for group in self.optimiser.param_groups:
-            group["lr"] = options.lr * options.lr_end**share * min(1.0, (self.done + 1) / _WARMUP)
+        rate = options.lr_end**share * min(1.0, (self.done + 1) / _WARMUP)
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = optimiser.defaults["lr"] * rate
         first, last = options.tau
         self.field.tau.fill_(first * (last / first) ** share)
         image, place = self.pixels.draw(options.images, options.rays, self.rng)
@@ -128,9 +135,11 @@ class Fit:
             )
         if not bool(torch.isfinite(loss)):
             raise PosegenError(f"the fit diverged at iteration {self.done}", f"--set lr={options.lr / 2:g}")
-        self.optimiser.zero_grad(set_to_none=True)
+        for optimiser in self.optimisers.values():
+            optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        self.optimiser.step()
+        for optimiser in self.optimisers.values():
+            optimiser.step()
         self.done += 1
         if options.poses and self.done % options.pose_every == 0:
             self.pose_optimiser.step()
@@ -160,7 +169,7 @@ class Fit:
         }
         if quality is not None:
             source["held out"] = json.dumps({key: round(value, 3) for key, value in asdict(quality).items()})
-        field = finished(self.field)
+        field = network.finished(self.field)
         body: Literal["open", "skeleton"] = "open" if views.body == "open" else "skeleton"
         return NerfSubject(field.config, field, None, views.rest_joints, body, views.betas, None, source)
 
@@ -205,7 +214,7 @@ class Fit:
         return {"field": self.field, "poses": self.poses}
 
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return {"optimiser": self.optimiser, "pose_optimiser": self.pose_optimiser}
+        return {**self.optimisers, "pose_optimiser": self.pose_optimiser}
 
 
 def fit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from posegen_anerf.field import Field
@@ -111,6 +111,12 @@ def colours(field: Field, seen: Encoded, h: Tensor, ray: Tensor, frames: Tensor 
         late.append(field.framecodes(frames, len(seen.view)).to(h.dtype)[ray])
     raw: Tensor = field.rgb_linear(F.relu(field.views_linears[0](torch.cat(late, dim=-1))))[: seen.count].float()
     return raw
+
+
+def hidden(field: Field) -> list[nn.Linear]:
+    """The layers whose output is seen by other layers alone."""
+    layers = (*field.pts_linears, field.feature_linear, *field.views_linears)
+    return [layer for layer in layers if isinstance(layer, nn.Linear)]
 
 
 @torch.no_grad()

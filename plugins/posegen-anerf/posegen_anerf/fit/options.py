@@ -20,8 +20,8 @@ class FitOptions(posegen.Options):
     """After this layer (from 0) the input is given once more; the last or beyond: nowhere. Official: 4."""
     view_width: PositiveInt = 96
     """Units of the layer that sees the direction of view. Official: 128."""
-    multires: NonNegativeInt = 10
-    """Frequencies of the distances to the joints. Official: 7, which sharpens later."""
+    multires: NonNegativeInt = 7
+    """Frequencies of the distances to the joints. Official: 7."""
     multires_views: NonNegativeInt = 0
     """Frequencies of the direction of view; 0 is raw (official surreal_single), 4 official surreal."""
     direction: PositiveFloat = 4.0
@@ -46,10 +46,12 @@ class FitOptions(posegen.Options):
     """NeRF units by which the capsules around the bones, grown to hold the masks, are larger still."""
     loss: Literal["l1", "mse"] = "mse"
     """Distance of colours. Eq 11 and mixamo, h36m: l1; surreal: mse."""
-    lr: PositiveFloat = 2e-3
-    """Adam's learning rate at the start."""
+    lr: PositiveFloat = 0.03
+    """Learning rate at the start of the layers between, which Muon trains."""
+    adam_lr: PositiveFloat = 2e-3
+    """Learning rate at the start of all else: biases, the layers that say density and colour, codes."""
     lr_end: PositiveFloat = 0.03
-    """What is left of it at the end, as a factor; it falls exponentially."""
+    """What is left of both at the end, as a factor; they fall exponentially."""
     mask: NonNegativeFloat = 0.1
     """Weight of the squared difference of opacity and mask."""
     empty: NonNegativeFloat = 0.01
