@@ -26,11 +26,12 @@ def rendered(
     proposals: Callable[[], tuple[Tensor, Tensor]],
     subjects: tuple[str, ...] = (),
     candidates: int = 1,
+    judged: bool = True,
 ) -> Samples:
     """Poses and views as a dataset: read from the folder, or drawn and written there.
 
     subjects: whom the mesh renderer draws in turn; none is whom the run's renderer draws.  candidates: of so many
-    proposals one is kept.
+    proposals one is kept.  judged: the estimator looks at each, and its error is kept.
     Raises PosegenError if no picture shows a person.
     """
     joint_set = context.estimator.joint_set
@@ -51,10 +52,12 @@ def rendered(
                 camera=context.settings.camera,
                 rng=context.stream("look", folder.name, i),
                 candidates=candidates,
+                judged=judged,
             )
             for i, renderer in enumerate(renderers)
         ):
-            alarms.check_finite(f"draw {folder.name}", {"truth": batch.truth, "error": batch.error}, alarms.PARTS)
+            values = {"truth": batch.truth} | ({"error": batch.error} if judged else {})
+            alarms.check_finite(f"draw {folder.name}", values, alarms.PARTS)
             batches.append(batch)
             phase.advance(by=len(batch))
         samples = generated.concatenate(batches)

@@ -33,11 +33,12 @@ def render_samples(
     camera: CameraSettings,
     rng: torch.Generator,
     candidates: int = 1,
+    judged: bool = True,
 ) -> Iterator[Samples]:
     """theta (N,23,3), view K (N,3) -> batches of samples with truth and the estimator's present error.
 
     A sample whose person is not visible at all is left out. Of every batch, one in ``candidates`` is kept: those with
-    the largest error.
+    the largest error.  judged: the estimator looks at the samples; else their error is NaN, and it costs no time.
     """
     joint_set = renderer.body.joint_set(estimator.joint_set)
     size = max(1, BATCH // candidates) * candidates
@@ -47,7 +48,10 @@ def render_samples(
         render = renderer.render(pose, shot)
         box = box_from_alpha(render.alpha)
         truth = renderer.body.joints(pose, k, joint_set.name)
-        estimate = estimator.predict(estimator.crop(appearance.compose(render, rng), box))
+        error = truth.new_full((len(pose),), torch.nan)
+        if judged or candidates > 1:
+            estimate = estimator.predict(estimator.crop(appearance.compose(render, rng), box))
+            error = losses.joint_error(estimate.joints, truth, joint_set)
         alpha = to_bytes(render.alpha)
         samples = Samples(
             image=torch.minimum(to_bytes(render.image), alpha),  # files keep straight alpha, which cannot be more
@@ -56,7 +60,7 @@ def render_samples(
             theta=pose,
             view=k,
             truth=truth,
-            error=losses.joint_error(estimate.joints, truth, joint_set),
+            error=error,
         )
         samples = samples[render.alpha.flatten(1).amax(1) > 0.5].to("cpu")
         yield samples if candidates == 1 else _hardest(samples, len(pose) // candidates)

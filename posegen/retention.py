@@ -44,6 +44,7 @@ def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
                 count, context.real_poses, context.stream("replay"), retain.facing, context.settings.loop.bend
             ),
             retain.subjects,
+            judged=False,
         )
         if replay:
             labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(renders, *how))

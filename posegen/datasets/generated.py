@@ -29,8 +29,8 @@ REPAIR = "generate the dataset again"
 CONVENTIONS = (
     "theta: SMPL body pose (23,3) axis-angle, radians; view: K (3) axis-angle, the camera's turn around the pelvis; "
     "truth: joints in metres, camera axes (x right, y down, z forward), origin at the pelvis; "
-    "box: x0,y0,x1,y1 pixels; error: the estimator's mean limb error in metres when the sample was drawn; "
-    "images: RGBA, straight alpha"
+    "box: x0,y0,x1,y1 pixels; error: the estimator's mean limb error in metres when the sample was drawn, NaN where it "
+    "was not asked; images: RGBA, straight alpha"
 )
 
 
@@ -40,7 +40,7 @@ class Samples:
 
     image: (N,3,H,W) uint8, premultiplied by alpha and so never above it.  alpha: (N,1,H,W) uint8.  box: (N,4) pixels.
     theta: (N,23,3).  view: (N,3).  truth: (N,J,3) joints of the estimator's joint set, metres, camera axes.
-    error: (N,) metres.
+    error: (N,) metres, NaN where the estimator was not asked.
     """
 
     image: Tensor

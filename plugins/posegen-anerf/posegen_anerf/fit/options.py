@@ -46,7 +46,7 @@ class FitOptions(posegen.Options):
     """NeRF units by which the capsules around the bones, grown to hold the masks, are larger still."""
     loss: Literal["l1", "mse"] = "mse"
     """Distance of colours. Eq 11 and mixamo, h36m: l1; surreal: mse."""
-    lr: PositiveFloat = 0.03
+    lr: PositiveFloat = 0.01
     """Learning rate at the start of the layers between, which Muon trains."""
     adam_lr: PositiveFloat = 2e-3
     """Learning rate at the start of all else: biases, the layers that say density and colour, codes."""
