@@ -243,6 +243,17 @@ def test_a_state_of_something_else_is_told(views, tmp_path, key):
         Fit(views, TINY).resume(path)
 
 
+def test_directions_start_larger_where_the_trunk_sees_them(views):
+    """Also of a layer that is wider than what is seen."""
+    options = TINY.model_copy(update={"width": 128, "depth": 4, "skip": 1, "multires": 0})
+    plain, sharp = (Fit(views, options.model_copy(update={"direction": d})).field.pts_linears for d in (1.0, 3.0))
+    for i, (one, other) in enumerate(zip(plain, sharp, strict=True)):
+        factor = torch.ones_like(one.weight)
+        if i in (0, 2):
+            factor[:, 24:96] = 3.0
+        torch.testing.assert_close(other.weight, factor * one.weight)
+
+
 class TestMuon:
     @pytest.mark.parametrize("shape", [(6, 20), (4, 9), (9, 4)])
     def test_singular_vectors_stay_and_values_are_near_one(self, shape):

@@ -263,8 +263,8 @@ def fit(
 def _sharpen(field: Field, factor: float) -> None:
     """Larger first weights of the directions to the joints, wherever the trunk sees them."""
     end = field.config.point_size
-    for layer in field.pts_linears:
-        if layer.in_features >= end:
+    for i, layer in enumerate(field.pts_linears):
+        if i in (0, field.config.skip + 1):
             layer.weight[:, end - 72 : end] *= factor
     field.pts_linears[0].bias *= factor
 
