@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from posegen import losses, threads
+from posegen import losses
 from posegen.banks import Bank
 from posegen.low_rank import LowRank
 from posegen.seeding import stream
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from posegen.settings import FinetuneSettings, RetainSettings
 
 WARMUP = 0.05  # share of a round in which the learning rate rises
-SIDES = 2  # parts of a batch that a processor works on at once; small networks gain little from more cores for one
 PASSES = 3  # over the samples of a round, where neither settings nor estimator say how many
 
 
@@ -82,7 +81,6 @@ class Finetuning:
             self.low_rank = LowRank(self.module.parameters(), settings.rank, stream(seed, "low rank"))
         self.adam = torch.optim.Adam(self._trained(), lr=self.lr)
         self.device = next(self.module.parameters()).device
-        self._sides = _sides(estimator, self.module)
         self.epochs = 0
         self.replayed, self.fresh = shares(settings.batch, retain.replay if replay is not None else 0.0)
         self.recalled = max(1, round(settings.batch * retain.share))
@@ -110,8 +108,7 @@ class Finetuning:
         crops, targets = (torch.cat(part).to(self.device) for part in zip(*labelled, *recalled, strict=True))
         crops, targets = self._mirror_some(crops, targets, rng)
         truth = targets[: sum(len(target) for _, target in labelled)]
-        parts = self._predict(crops)
-        joints = torch.cat(parts).detach().requires_grad_()
+        joints = self.estimator.predict(crops).joints
         s = self.settings
         loss, kept = losses.finetune(
             joints[: len(truth)],
@@ -131,7 +128,6 @@ class Finetuning:
             total = total + self.retain.weights * self._distance()
         self.adam.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
-        self._back(parts, joints.grad)
         if self.low_rank is not None:
             self.low_rank.pull()
         self.adam.step()
@@ -147,28 +143,6 @@ class Finetuning:
             share = float(getattr(self.estimator, "average", 1.0))
         for name, p in self.module.named_parameters():
             p.lerp_(self.original[name], 1 - share)
-
-    def _predict(self, crops: Tensor) -> list[Tensor]:
-        """Joints of crops (n,3,H,W), in the parts that were looked at side by side."""
-
-        def look(part: Tensor) -> Tensor:
-            return self.estimator.predict(part).joints
-
-        return threads.each(look, crops.chunk(SIDES), *self._sides) if self._sides else [look(crops)]
-
-    def _back(self, parts: list[Tensor], gradient: Tensor | None) -> None:
-        """From joints to parameters, whose gradients grow by it, part after part: a sum has an order."""
-        assert gradient is not None
-        trained = [p for p in self.module.parameters() if p.requires_grad]
-
-        def back(part: tuple[Tensor, Tensor]) -> tuple[Tensor | None, ...]:
-            return torch.autograd.grad(part[0], trained, part[1], allow_unused=True)
-
-        pairs = [*zip(parts, torch.split(gradient, [len(part) for part in parts]), strict=True)]
-        for found in threads.each(back, pairs, *self._sides) if self._sides else map(back, pairs):
-            for p, grad in zip(trained, found, strict=True):
-                if grad is not None:
-                    p.grad = grad if p.grad is None else p.grad.add_(grad)
 
     def _mirror_some(self, crops: Tensor, joints: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Random ones of crops (n,3,H,W) and joints (n,J,3) are flipped left to right."""
@@ -200,15 +174,3 @@ class Finetuning:
 
     def _distance(self) -> Tensor:
         return torch.stack([(p - self.original[n]).square().sum() for n, p in self.module.named_parameters()]).sum()
-
-
-def _sides(estimator: PoseEstimator, module: nn.Module) -> tuple[int, int] | None:
-    """Threads that look at parts of a batch and the cores of each, or None where one looks at all of it.
-
-    Dropout draws from torch's own generator: side by side, in any order.
-    """
-    cores = torch.get_num_threads()
-    drops = any(isinstance(layer, nn.modules.dropout._DropoutNd) and layer.p for layer in module.modules())
-    able = getattr(estimator, "parallel", False) and not drops
-    alone = next(module.parameters()).device.type != "cpu" or cores < SIDES
-    return (SIDES, cores // SIDES) if able and not alone else None

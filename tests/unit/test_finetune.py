@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -145,67 +144,6 @@ class TestEpoch:
         tuning = finetuning(estimator=Deep())
         train(tuning, bank(4))
         assert not tuning.module.training and not any(p.requires_grad for p in tuning.module.parameters())
-
-
-class Seen(Deep):
-    """Remembers how many crops each look saw."""
-
-    def __init__(self, parallel: bool, dropout: float = 0.0) -> None:
-        super().__init__(dropout=dropout)
-        self.parallel, self.looks = parallel, list[int]()
-
-    def predict(self, crop: Tensor) -> Estimate:
-        self.looks.append(len(crop))
-        return super().predict(crop)
-
-
-class TestSideBySide:
-    @pytest.fixture(autouse=True)
-    def two_cores(self) -> Iterator[None]:
-        before = torch.get_num_threads()
-        torch.set_num_threads(2)
-        yield
-        torch.set_num_threads(before)
-
-    def trained(self, estimator: Seen) -> tuple[dict[str, Tensor], list[Progress]]:
-        tuning = finetuning(
-            estimator=estimator,
-            replay=bank(6, 5),
-            recall=[(1.0, recalled(samples(6), Deep(dropout=0.0), appearance(), 0, rng()))],
-            batch=6,
-            d=2.0,
-            retain={"replay": 0.5, "weights": 0.1},
-        )
-        progress = train(tuning, bank(9), 2)
-        return weights(tuning), progress
-
-    def test_two_halves_teach_what_the_whole_does(self) -> None:
-        whole, halves = Seen(parallel=False), Seen(parallel=True)
-        (one, told), (other, told_too) = self.trained(whole), self.trained(halves)
-        assert len(set(whole.looks)) == 1 and len(halves.looks) == 2 * len(whole.looks)
-        assert sum(halves.looks) == sum(whole.looks) and max(halves.looks) < whole.looks[0]
-        assert [p.loss.item() for p in told] == pytest.approx([p.loss.item() for p in told_too], rel=1e-5)
-        for name, value in one.items():
-            torch.testing.assert_close(other[name], value, rtol=1e-4, atol=1e-6)
-
-    def test_one_seed_gives_one_network(self) -> None:
-        one, other = (self.trained(Seen(parallel=True))[0] for _ in range(2))
-        assert all(torch.equal(one[name], other[name]) for name in one)
-
-    @pytest.mark.parametrize(("cores", "dropout"), [(1, 0.0), (2, 0.5)], ids=["one core", "dropout"])
-    def test_as_a_whole_where_halves_would_not_do(self, cores: int, dropout: float) -> None:
-        torch.set_num_threads(cores)
-        estimator = Seen(parallel=True, dropout=dropout)
-        self.trained(estimator)
-        assert len(set(estimator.looks)) == 1
-
-    def test_an_error_of_one_half_is_told(self) -> None:
-        class Failing(Seen):
-            def predict(self, crop: Tensor) -> Estimate:
-                raise ValueError("no such crop")
-
-        with pytest.raises(ValueError, match="no such crop"):
-            self.trained(Failing(parallel=True))
 
 
 class TestLearningRate:

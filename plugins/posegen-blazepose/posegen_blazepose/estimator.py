@@ -31,7 +31,6 @@ class BlazePose:
     joint_set = "blazepose33"
     input_size = SIZE
     differentiable = True
-    parallel = True
     epochs = 2
     average = 0.75
 

@@ -45,7 +45,6 @@ class Cliff:
 
     joint_set = "smpl24"
     differentiable = True
-    parallel = True
 
     class Options(BaseOptions):
         weights: Weights = "auto"

@@ -44,7 +44,6 @@ class Spin:
 
     joint_set = "smpl24"
     differentiable = True
-    parallel = True
 
     class Options(BaseOptions):
         weights: Weights = "auto"

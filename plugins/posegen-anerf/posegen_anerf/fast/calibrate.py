@@ -10,11 +10,11 @@ from torch.nn import functional as F
 
 from posegen.errors import AssetError
 from posegen.geometry import orbit, uniform_sphere
-from posegen.threads import each
 from posegen_anerf.fast.capsules import ALONG, AROUND, COUNT, RADIUS, capsules, cells
 from posegen_anerf.fast.draw import FastMarch, Settings
 from posegen_anerf.fast.march import Marched, Rays, march
 from posegen_anerf.fast.scene import frames
+from posegen_anerf.fast.threads import each
 from posegen_anerf.skeleton import UNIT, bones_to_world
 from posegen_anerf.subject import NerfSubject
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from posegen.nn.precision import lowers
-from posegen.threads import each
 from posegen.types import Camera, Render
 from posegen_anerf.fast import dense
 from posegen_anerf.fast.backward import backward
 from posegen_anerf.fast.capsules import capsules
 from posegen_anerf.fast.march import Encoder, Floats, Marched, Rays, march
 from posegen_anerf.fast.scene import frames, strips
+from posegen_anerf.fast.threads import each
 from posegen_anerf.fast.weights import Network
 from posegen_anerf.subject import NerfSubject
 
