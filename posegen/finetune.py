@@ -79,7 +79,7 @@ class Finetuning:
         self.low_rank: LowRank | None = None
         if settings.rank:
             self.low_rank = LowRank(self.module.parameters(), settings.rank, stream(seed, "low rank"))
-        self.adam = torch.optim.Adam(self._trained(), lr=self.lr)
+        self.adam = torch.optim.Adam(self._trained(), lr=self.lr, fused=True)
         self.device = next(self.module.parameters()).device
         self.epochs = 0
         self.replayed, self.fresh = shares(settings.batch, retain.replay if replay is not None else 0.0)

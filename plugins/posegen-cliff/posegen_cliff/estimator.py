@@ -80,7 +80,7 @@ class Cliff:
         self.skeleton = self._skeleton().to(device)
         compact = "untrained" if file is None else "open-compact"
         self.weights = published(self.skeleton) if self.variant != "compact" else compact
-        lr, self.epochs = pace(self.variant != "compact")
+        lr, self.epochs, self.average = pace(self.variant != "compact")
         self.lr = options.lr or lr
 
     def square(self, box: Tensor) -> tuple[Tensor, Tensor]:

@@ -60,7 +60,7 @@ class Hybrik:
         file = weights_file("hybrik", options.weights, options.checkpoint, weights.open_compact)
         network = weights.untrained() if file is None else weights.load(file)
         self.weights = "untrained" if file is None else "official" if network.variant.smpl else "open-compact"
-        lr, self.epochs = pace(network.variant.smpl)
+        lr, self.epochs, self.average = pace(network.variant.smpl)
         self.lr = options.lr or lr
         self.input_size = network.variant.size
         self.module = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]

@@ -79,7 +79,7 @@ class Spin:
         self.skeleton = self._skeleton().to(device)
         compact = "untrained" if file is None else "open-compact"
         self.weights = published(self.skeleton) if self.architecture == OFFICIAL else compact
-        lr, self.epochs = pace(self.architecture == OFFICIAL)
+        lr, self.epochs, self.average = pace(self.architecture == OFFICIAL)
         self.lr = options.lr or lr
 
     def crop(self, image: Tensor, box: Tensor) -> Tensor:
