@@ -35,7 +35,7 @@ class BankSettings(Options):
     """Share of poses that borrow their legs, and each arm, from another pose."""
     blend: Share = 0.3
     """Share of poses that lie between two."""
-    bend: NonNegativeFloat = 0.5
+    bend: NonNegativeFloat = 0.3
     """Largest standard deviation of a joint's own turn on top of that, radians: a few clips hold few poses."""
 
 
