@@ -12,6 +12,7 @@ from posegen_anerf.fast import integrate
 from posegen_anerf.fast.calibrate import calibrate
 from posegen_anerf.fast.draw import FastMarch, Settings
 from posegen_anerf.fast.scene import frames
+from posegen_anerf.fast.threads import each
 from posegen_anerf.fast.weights import BATCH
 from posegen_anerf.reference import draw
 from posegen_anerf.renderer import AnerfRenderer
@@ -209,6 +210,26 @@ def test_the_same_bits_for_any_threads_and_any_batch(calibrated):
     flows = [gradients(fast, calibrated, pose, camera, flow) for fast in (one, two)]
     assert all(torch.equal(a, b) for a, b in zip(*flows, strict=True))
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3])
+def test_a_backward_pass_in_a_thread_takes_one_core(cores):
+    """It sets its thread's cores to the caller's, whatever the thread was told when it began."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(cores)
+
+    def backward(x):
+        x.square().sum().backward()
+        return torch.get_num_threads()
+
+    try:
+        assert each(backward, [torch.rand(8, requires_grad=True) for _ in range(6)], threads=2) == [1] * 6
+        assert torch.get_num_threads() == cores
+        with pytest.raises(ZeroDivisionError):
+            each(lambda x: 1 / x, [0], threads=2)
+        assert torch.get_num_threads() == cores
+    finally:
+        torch.set_num_threads(before)
 
 
 # ---------------------------------------------------------------- gradients through some of the rays
