@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from posegen import losses
+from posegen import alarms, losses
 from posegen.appearance import Appearance
 from posegen.datasets.generated import Samples, to_bytes
 from posegen.datasets.poses import RealPoses, bent
@@ -39,6 +39,7 @@ def render_samples(
 
     A sample whose person is not visible at all is left out. Of every batch, one in ``candidates`` is kept: those with
     the largest error.  judged: the estimator looks at the samples; else their error is NaN, and it costs no time.
+    Raises PosegenError if an image is not finite.
     """
     joint_set = renderer.body.joint_set(estimator.joint_set)
     size = max(1, BATCH // candidates) * candidates
@@ -46,6 +47,7 @@ def render_samples(
         pose, k = theta[start : start + size], view[start : start + size]
         shot = frame(orbit(k, distance=camera.distance, size=camera.size), renderer.body.joints(pose))
         render = renderer.render(pose, shot)
+        alarms.check_finite("the renderer", {"image": render.image, "alpha": render.alpha}, alarms.PARTS)
         box = box_from_alpha(render.alpha)
         truth = renderer.body.joints(pose, k, joint_set.name)
         error = truth.new_full((len(pose),), torch.nan)

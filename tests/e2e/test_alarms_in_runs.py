@@ -83,7 +83,7 @@ def test_a_renderer_that_draws_nan(tmp_path: Path) -> None:
     with pytest.raises(PosegenError, match="feedback 0, iteration 6: the estimator's error is nan") as caught:
         generate(settings(**changes), tmp_path / "out")
     assert "posegen.testing" in caught.value.hint
-    with pytest.raises(PosegenError, match="draw replay: error holds values that are not finite"):
+    with pytest.raises(PosegenError, match="the renderer: image holds values that are not finite"):
         run(settings(**changes | {"retain__replay": 0.3}), tmp_path / "replay")
 
 

@@ -95,7 +95,7 @@ class TestDirectory:
             samples = generated.load(whole / "dataset" / name, joint_set="smpl24")
             assert len(samples) == count
             assert samples.image.shape == (count, 3, 64, 64)
-            assert (samples.error > 0).all()
+            assert samples.error.isnan().all() if name == "replay" else (samples.error > 0).all()
 
     @pytest.mark.parametrize(("repeats", "epochs", "pictures"), [(1, 2, 4), (2, 2, 2), (1, 1, 2), (9, 1, 1)])
     def test_replayed_pictures_are_as_many_as_are_seen_so_often(
