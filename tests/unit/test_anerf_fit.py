@@ -22,9 +22,11 @@ from posegen_anerf.fit.pixels import rays_of
 from posegen_anerf.fit.poses import Poses, orthonormal
 from posegen_anerf.fit.radii import radii_of
 from posegen_anerf.fit.sampling import sample
+from posegen_anerf.fit.start import start_of
 from posegen_anerf.skeleton import FLIP, UNIT, bones_to_world, joints_of
 from posegen_anerf.subject import NerfSubject
 
+from posegen import plugins
 from posegen.assemble import make
 from posegen.datasets.rendered_views import Plan, render_views
 from posegen.errors import AssetError, PosegenError, UsageError
@@ -252,6 +254,35 @@ def test_directions_start_larger_where_the_trunk_sees_them(views):
         if i in (0, 2):
             factor[:, 24:96] = 3.0
         torch.testing.assert_close(other.weight, factor * one.weight)
+
+
+class TestStart:
+    """A fit that goes on from a person."""
+
+    def test_it_is_that_person(self, views, tmp_path):
+        longer = TINY.model_copy(update={"iterations": 250, "every": 250})
+        fitted = fit(views, longer, tmp_path / "p.safetensors")
+        unseen = views.held_out.nonzero()[:, 0]
+        first = Fit(views, TINY.model_copy(update={"start": str(tmp_path / "p.safetensors")}))
+        drawn = NerfSubject.load(tmp_path / "p.safetensors").fine
+        for key, value in finished(first.field).state_dict().items():
+            assert torch.allclose(value, drawn.state_dict()[key], rtol=1e-6)
+        assert first.look(unseen).psnr == pytest.approx(fitted.quality.psnr, abs=0.02)
+        assert fitted.quality.psnr > Fit(views, TINY).look(unseen).psnr + 1
+        first.iterate()
+        assert float(first.field.tau) == TINY.tau[1]
+
+    def test_another_build_is_told_with_its_options(self, tmp_path):
+        renderer = plugins.load("renderer", "anerf")
+        with pytest.raises(UsageError, match=r"start=s0 is a field with width=256, depth=8, skip=4") as caught:
+            renderer.check_fit(TINY.model_copy(update={"start": "s0"}), tmp_path / "p.safetensors", False)
+        changes = dict(one.split("=") for one in caught.value.hint.replace("--set ", "").split())
+        options = FitOptions.model_validate(TINY.model_dump() | {"start": "s0"} | changes)
+        renderer.check_fit(options, tmp_path / "p.safetensors", False)
+
+    def test_codes_are_not_gone_on_with(self):
+        with pytest.raises(UsageError, match="without codes"):
+            start_of(TINY.model_copy(update={"start": "s0", "framecode": 4}))
 
 
 class TestMuon:

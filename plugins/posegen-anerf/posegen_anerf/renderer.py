@@ -111,10 +111,12 @@ class AnerfRenderer:
 
     @staticmethod
     def check_fit(options: FitOptions, out: Path, resume: bool) -> None:
-        """Raises what ``fit`` would for the files of an interrupted fit, before there are views."""
+        """Raises what ``fit`` would for ``start`` and for the files of an interrupted fit, before there are views."""
+        from posegen_anerf.fit.start import start_of
         from posegen_anerf.fit.state import check_state
 
         check_state(out, options, resume)
+        start_of(options)
 
     @staticmethod
     def read_views(path: Path) -> Views:

@@ -32,6 +32,7 @@ from posegen_anerf.fit.pixels import Pixels, rays_of
 from posegen_anerf.fit.poses import Poses
 from posegen_anerf.fit.radii import radii_of
 from posegen_anerf.fit.seen import check_cameras
+from posegen_anerf.fit.start import start_of
 from posegen_anerf.fit.state import check_state, load_state, save_state, state_of
 from posegen_anerf.skeleton import bones_to_world
 from posegen_anerf.subject import NerfSubject
@@ -64,7 +65,7 @@ class Fit:
 
     def __init__(self, views: Views, options: FitOptions) -> None:
         """Raises UsageError for ``smooth`` without video, AssetError for cameras that see the person elsewhere than the
-        masks do."""
+        masks do, and what ``start_of`` does."""
         if options.smooth and not losses.between(views.clip).any():
             raise UsageError(
                 "smooth is for video, and no three of these poses follow each other in one clip",
@@ -86,8 +87,11 @@ class Fit:
             samples=PRESETS["surreal_single"].samples,
             importance=PRESETS["surreal_single"].importance,
         )
-        self.field = Field(config).initialise(self.rng)
-        _sharpen(self.field, options.direction)
+        self.field, start = Field(config).initialise(self.rng), start_of(options)
+        if start is None:
+            _sharpen(self.field, options.direction)
+        else:
+            network.restart(self.field, start)
         self.poses = Poses(views.poses, views.rest_joints, views.clip).requires_grad_(options.poses)
         self.skts = self.poses.skts().detach()
         check_cameras(views, self.skts)
@@ -110,7 +114,7 @@ class Fit:
         for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:
                 group["lr"] = optimiser.defaults["lr"] * rate
-        first, last = options.tau
+        first, last = options.tau if options.start is None else options.tau[1:] * 2
         self.field.tau.fill_(first * (last / first) ** share)
         image, place = self.pixels.draw(options.images, options.rays, self.rng)
         shown = self.views.pose_index[image]

@@ -127,3 +127,11 @@ def finished(field: Field) -> Field:
     copy.alpha_linear.weight *= GAIN
     copy.alpha_linear.bias *= GAIN
     return copy.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def restart(field: Field, finished: Field) -> None:
+    """What ``finished`` made of a field, or any drawn one of its shape, under training again."""
+    field.load_state_dict(finished.state_dict())
+    field.alpha_linear.weight /= GAIN
+    field.alpha_linear.bias /= GAIN

@@ -34,6 +34,9 @@ class FitOptions(posegen.Options):
     framecode: NonNegativeInt = 0
     """Length of a code of each image, for light that changes from one to the next. Official: 16 (h36m, mixamo)."""
 
+    start: str | None = None
+    """A person to go on from, in place of random weights: whatever ``renderer.subject`` takes, built as the options
+    above say. ``tau`` is at its end from the first step."""
     iterations: PositiveInt = 10_000
     """Steps of the optimiser."""
     images: PositiveInt = 32
