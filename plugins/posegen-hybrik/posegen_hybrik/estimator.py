@@ -46,7 +46,7 @@ class Hybrik:
         """Average with what is seen in the mirrored crop, as published evaluations do, where no gradient is asked for;
         twice the time."""
         lr: float | None = Field(None, gt=0)
-        """Learning rate of fine-tuning; none is 5e-5 for published weights, as PoseGen's script has it, and 4e-4 for
+        """Learning rate of fine-tuning; none is 5e-5 for published weights, as PoseGen's script has it, and 8e-4 for
         the small network."""
         freeze: tuple[str, ...] = ()
         """Patterns of the names of parameters that fine-tuning leaves as they are."""
