@@ -118,7 +118,7 @@ def test_gradients_against_finite_differences():
     subject = person()
     subject.fine = balls(tau=20.0, density=20.0)  # soft, so that differences are those of a smooth function
     subject.fine.rgb_linear.weight.div_(6)
-    fast = FastMarch(subject, Settings(precision="fp32", step=0.02, stop=1e-5), CPU)
+    fast = FastMarch(subject, Settings(precision="fp32", cut=4, gradient_cut=4, stop=1e-5), CPU)
     flow = cotangent(1, 32)
 
     def loss(pose, view, shift, lens):
@@ -155,17 +155,18 @@ def test_nothing_visible_is_culled(subject, calibrated):
     assert tight.samples < 0.5 * whole.samples
 
 
-def test_nodes_are_left_out_only_between_two_without_density(subject):
+@pytest.mark.parametrize("cut", [1, 4])
+def test_nodes_are_left_out_only_between_two_without_density(subject, cut):
     """Against looking at every node: the same densities wherever one was looked at, and as much light on every ray."""
     pose, camera = some_pose(seed=5), orbit(some_view(seed=6), size=48)
-    fast = FastMarch(subject, Settings(precision="fp32", stop=1e-3), CPU)
+    fast = FastMarch(subject, Settings(precision="fp32", stop=1e-3, cut=cut), CPU)
     into = frames(bones_to_world(pose, subject.rest_joints), camera)
     looked = nodes = 0
     for strip in fast.strips(into, 48, 48):
         rays, marched = strip[2], fast.march(strip)
         whole = np.empty(len(rays.nodes), np.float32)
         ray = np.repeat(np.arange(len(rays.pixels), dtype=np.int32), np.diff(rays.first))
-        depth = (rays.nodes + np.float32(0.5)) * np.float32(rays.step)
+        depth = rays.depth(np.arange(len(ray)))
         encoder = fast.encoder()
         for i in range(0, len(depth), BATCH):
             part = slice(i, i + BATCH)
@@ -174,13 +175,43 @@ def test_nodes_are_left_out_only_between_two_without_density(subject):
         settled = np.arange(len(ray)) - rays.first[ray] < marched.done[ray]
         same = np.isclose(marched.raw, whole, rtol=1e-3, atol=1e-3)
         assert (same | (marched.raw <= 0))[settled].all()
-        assert same[settled & (rays.nodes % 2 == 0)].all()  # these are always looked at
+        assert same[settled & (rays.nodes % rays.stride == 0) & ~rays.ends].all()  # these are always looked at
         weights, light = np.zeros_like(whole), np.ones(len(rays.pixels), np.float32)
         integrate.weigh(rays.first, marched.done, rays.nodes, whole, rays.length, weights, light)
         assert np.abs(light - marched.passed).max() < 0.02
         assert np.abs(light - marched.passed).mean() < 2e-4
         looked, nodes = looked + marched.samples, nodes + int(settled.sum())
     assert 0 < looked < 0.9 * nodes
+
+
+@pytest.mark.parametrize("cut", [2, 3])
+def test_cut_puts_nodes_between_neighbours_alone(subject, cut):
+    into = frames(bones_to_world(some_pose(), subject.rest_joints), orbit(some_view(), size=24))
+    listed, cuts = (FastMarch(subject, Settings(cut=n), CPU).strips(into, 24, 24) for n in (1, cut))
+    for (_, pixels, few), (_, same, many) in zip(listed, cuts, strict=True):
+        assert np.array_equal(pixels, same)
+        assert many.length == pytest.approx(few.length / cut)
+        for r in range(len(pixels)):
+            old, new = (rays.depth(np.arange(rays.first[r], rays.first[r + 1])) for rays in (few, many))
+            joined = np.isclose(np.diff(old), few.step, rtol=1e-3)
+            wanted = [
+                np.linspace(a, b, cut, endpoint=False) if j else [a]
+                for a, b, j in zip(old[:-1], old[1:], joined, strict=True)
+            ]
+            assert new == pytest.approx(np.concatenate([*wanted, old[-1:]]), abs=1e-5)
+
+
+def test_a_gradient_is_taken_through_closer_nodes_than_a_picture(calibrated):
+    pose, camera, flow = some_pose(), orbit(some_view(), size=40), cotangent(1, 40)
+    marches = [FastMarch(calibrated, Settings(precision="fp32", gradient_cut=n), CPU) for n in (1, 4)]
+    dense = FastMarch(calibrated, Settings(precision="fp32", step=0.002, gradient_cut=1, stop=1e-5), CPU)
+    wanted = gradients(dense, calibrated, pose, camera, flow)[0]
+    once, often = (cosine(gradients(fast, calibrated, pose, camera, flow)[0], wanted) for fast in marches)
+    assert 1 - often < 0.5 * (1 - once)
+    samples = marches[1].samples
+    with torch.no_grad():
+        picture(marches[1], pose, camera, calibrated)
+    assert marches[1].samples < 0.8 * samples
 
 
 def test_calibration_is_deterministic_and_stored(calibrated, subject, tmp_path):

@@ -43,6 +43,10 @@ class AnerfRenderer:
         """Of the fast march's matrix products; auto: bf16 where the machine has it."""
         step: float = Field(default=0.02, gt=0, le=0.2)
         """Depth between the fast march's samples, NeRF units (0.56 m each)."""
+        cut: int = Field(default=1, ge=1, le=16)
+        """Where there is density, samples are so many times as close."""
+        gradient_cut: int = Field(default=3, ge=1, le=16)
+        """The same in pictures that a gradient is asked of: a gradient misses more than a picture does."""
         stop: float = Field(default=1e-3, ge=0, lt=1)
         """A ray of the fast march ends once less than this share of its light is left."""
         fraction: float = Field(default=1.0, gt=0, le=1)
@@ -137,6 +141,8 @@ def _settings(options: AnerfRenderer.Options) -> Settings:
     return Settings(
         precision=options.precision,
         step=options.step,
+        cut=options.cut,
+        gradient_cut=options.gradient_cut,
         stop=options.stop,
         fraction=options.fraction,
         threads=options.threads,

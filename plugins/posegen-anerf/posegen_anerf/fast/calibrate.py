@@ -78,6 +78,6 @@ def _points(rays: Rays, seen: Marched) -> Tensor:
     node = np.flatnonzero(seen.weights > VISIBLE)
     ray = np.searchsorted(rays.first, node, side="right") - 1
     pixels = np.concatenate([rays.pixels[ray], np.ones((len(node), 1), np.float32)], axis=1)
-    depth = ((rays.nodes[node] + 0.5) * rays.step)[:, None, None]
+    depth = rays.depth(node)[:, None, None]
     points = np.einsum("abj,nb->nja", rays.frames[:, :3], pixels) * depth + rays.frames[:, 3].T
     return torch.from_numpy(points.astype(np.float32))

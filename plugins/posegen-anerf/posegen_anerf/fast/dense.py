@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from posegen_anerf.fast.integrate import FIRM, PARTS
-from posegen_anerf.fast.march import Rays
+from posegen_anerf.fast.march import OUTSIDE, Rays
 from posegen_anerf.field import waves
 from posegen_anerf.volume import colour
 
@@ -45,12 +45,14 @@ def trace(fast: FastMarch, frame: Tensor, rays: Rays) -> Tensor:
     joined = exists[:, 1:] & (node.diff(dim=1) == 1)  # cells between neighbouring nodes
     pixels = F.pad(torch.from_numpy(rays.pixels).to(frame), (0, 1), value=1.0)
     ray = torch.arange(len(counts), device=frame.device)[:, None].expand_as(node)
-    depth = (node + 0.5) * rays.step
+    depth = (node + float(rays.shift)) * rays.step
     with torch.no_grad():
-        raw = torch.full_like(depth, -1.0)
-        raw[exists] = torch.cat(
-            [_density(fast, frame, pixels[r], t) for r, t in _chunks(ray[exists], depth[exists])] or [raw[:0, 0]]
-        )
+        raw = torch.full_like(depth, OUTSIDE)
+        inner = F.pad(joined, (1, 0)) & F.pad(joined, (0, 1))
+        leads = inner & (node % rays.stride == 0)
+        raw[leads] = _densities(fast, frame, pixels[ray[leads]], depth[leads])
+        others = inner & ~leads & _beside_density(raw, leads | ~inner)
+        raw[others] = _densities(fast, frame, pixels[ray[others]], depth[others])
         _, passed = integrate(raw, joined, torch.from_numpy(rays.length).to(frame))
         alive = exists & (F.pad(passed, (2, 0), value=1.0)[:, :most] >= fast.settings.stop)  # light before the node
         joined = joined & alive[:, 1:]
@@ -64,6 +66,14 @@ def trace(fast: FastMarch, frame: Tensor, rays: Rays) -> Tensor:
     shares, passed = integrate(raw, joined, length)
     light = passed[:, -1:] if passed.shape[1] else frame.new_ones(len(counts), 1)
     return torch.cat([(shares[..., None] * rgb).sum(1), 1 - light], dim=1)
+
+
+def _beside_density(raw: Tensor, known: Tensor) -> Tensor:
+    """raw, known (R,n) -> whether the last known node before, or the next behind, has density (R,n)."""
+    place = torch.arange(raw.shape[1], device=raw.device).expand_as(raw)
+    before = torch.where(known, place, 0).cummax(1).values
+    behind = torch.where(known, place, raw.shape[1] - 1).flip(1).cummin(1).values.flip(1)
+    return (raw.gather(1, before) > 0) | (raw.gather(1, behind) > 0)
 
 
 def integrate(raw: Tensor, joined: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,6 +121,11 @@ def views(fast: FastMarch, frame: Tensor, pixels: Tensor, depth: Tensor) -> Tens
 def _hidden(fast: FastMarch, frame: Tensor, pixels: Tensor, depth: Tensor) -> Tensor:
     x = features(fast, frame, pixels, depth)
     return fast.network.trunk(F.pad(x, (0, fast.network.inputs - x.shape[1])).to(fast.network.dtype))[-1]
+
+
+def _densities(fast: FastMarch, frame: Tensor, pixels: Tensor, depth: Tensor) -> Tensor:
+    parts = [_density(fast, frame, p, t) for p, t in zip(pixels.split(CHUNK), depth.split(CHUNK), strict=True)]
+    return torch.cat(parts) if len(depth) else depth
 
 
 def _density(fast: FastMarch, frame: Tensor, pixels: Tensor, depth: Tensor) -> Tensor:

@@ -30,13 +30,16 @@ class Settings:
     """How a fast march is done.
 
     precision: of the matrix products; auto is bf16 where the machine has it.  step: depth between nodes, NeRF units.
-    stop: a ray ends once less than this share of its light is left.  fraction: share of the rays that gradients are
-    computed through, on average; the rest is made up for, so that the mean is exact.  threads: strips drawn at once,
-    None is as many as torch uses.  frame: whose frame code colours, None is the mean.
+    cut, gradient_cut: where there is density they are so many times as close, in a picture and in one that a gradient
+    is asked of.  stop: a ray ends once less than this share of its light is left.  fraction: share of the rays that
+    gradients are computed through, on average; the rest is made up for, so that the mean is exact.  threads: strips
+    drawn at once, None is as many as torch uses.  frame: whose frame code colours, None is the mean.
     """
 
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     step: float = 0.02
+    cut: int = 1
+    gradient_cut: int = 3
     stop: float = 1e-3
     fraction: float = 1.0
     threads: int | None = None
@@ -74,8 +77,10 @@ class FastMarch:
     def strips(self, into: Tensor, width: int, height: int) -> list[_Strip]:
         """frames (N,3,4,24) -> (image, pixels, rays) of all that may see the person."""
         exact = into.detach().cpu().contiguous().numpy()
+        settings = self.settings
+        cut = settings.gradient_cut if into.requires_grad else settings.cut
         found: list[list[_Strip]] = each(
-            lambda n: [(n, *s) for s in strips(exact[n], self.capsules, width, height, self.settings.step)],
+            lambda n: [(n, *s) for s in strips(exact[n], self.capsules, width, height, settings.step, cut)],
             range(len(exact)),
             self.threads,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +17,11 @@ from posegen_anerf.volume import PADDING
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
-FAINT = 1e-4
-"""A node whose share in its ray's colour is smaller has its colour left out."""
+FAINT = 1e-5
+"""A node whose share in its ray's colour is smaller has its colour left out. Ten times as much would be no loss in a
+picture, but one in its gradient: where density begins, its share is small and changes fast."""
+OUTSIDE = np.float32(-1)
+"""What stands for the density of nodes outside of the profile."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +29,8 @@ class Rays:
     """R rays of one image and their n nodes.
 
     frames: (3,4,24) see ``nodes``.  pixels: (R,2) centres.  first: (R+1,) each ray's first node.  nodes: (n,).
-    step: depth between nodes, NeRF units.  length: (R,) distance between them.
+    step: depth between nodes, NeRF units.  length: (R,) distance between them.  cut: nodes in place of one that was
+    listed.
     """
 
     frames: Floats
@@ -34,6 +39,29 @@ class Rays:
     nodes: Ints
     step: float
     length: Floats
+    cut: int = 1
+
+    @property
+    def stride(self) -> int:
+        """Nodes from one that leads to the next, see ``stream``."""
+        return 2 * self.cut
+
+    @property
+    def shift(self) -> np.float32:
+        """A node k lies at the depth (k + shift) * step."""
+        return np.float32(0.5 * self.cut)
+
+    @property
+    def ends(self) -> NDArray[np.bool_]:
+        """Which nodes (n,) begin or end a run of neighbours: they lie outside of the profile."""
+        apart = np.ones(len(self.nodes) + 1, np.bool_)
+        apart[1:-1] = self.nodes[1:] != self.nodes[:-1] + 1
+        apart[self.first] = True
+        return apart[1:] | apart[:-1]
+
+    def depth(self, node: NDArray[np.integer[Any]]) -> Floats:
+        """Depths of nodes (B,), by their place in ``nodes``."""
+        return (self.nodes[node] + self.shift) * np.float32(self.step)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,8 +69,8 @@ class Marched:
     """What the rays saw.
 
     rgb: (R,3) over black.  passed: (R,) light that comes from behind.  done: (R,) nodes evaluated of each ray.
-    raw, weights: (n,) density, and share in the colour, of each node.  ray, node, colour: (K,), (K,), (K,3) of the
-    nodes that have a colour.  samples: how often the trunk was evaluated.
+    raw, weights: (n,) density, NaN where it is unknown behind those, and share in the colour, of each node.  ray, node,
+    colour: (K,), (K,), (K,3) of the nodes that have a colour.  samples: how often the trunk was evaluated.
     """
 
     rgb: Floats
@@ -109,36 +137,23 @@ def march(encoder: Encoder, rays: Rays, stop: float) -> Marched:
     count = len(rays.pixels)
     queue, state = np.arange(count, dtype=np.int32), np.array([0, count])
     done, seen, light = np.zeros(count, np.int32), np.zeros(count, np.int32), np.ones(count, np.float32)
-    raw = np.empty(len(rays.nodes), np.float32)
-    ray, node, begin = np.empty(BATCH, np.int32), np.empty(BATCH, np.int32), np.empty(BATCH + 1, np.int32)
+    raw = np.where(rays.ends, OUTSIDE, np.float32(np.nan))
+    who, ray, node, begin = (np.empty(n, np.int32) for n in (BATCH, BATCH, BATCH, BATCH + 1))
     depth, kept = np.empty(BATCH, np.float32), np.empty(BATCH, np.int64)
     hidden: list[Tensor] = []
     kept_ray: list[Ints] = []
     kept_nodes: list[Ints] = []
     samples = 0
     first, nodes = rays.first, rays.nodes
+    where = first, done, seen, nodes
     while state[1]:
-        taken, n = stream.fill(queue, state, first, done, seen, nodes, rays.step, raw, ray, node, depth, begin)
+        taken, n = stream.fill(
+            queue, state, *where, rays.stride, rays.shift, rays.step, raw, who, ray, node, depth, begin
+        )
         units = encoder.network.trunk(encoder.features(rays, ray[:n], depth[:n]))[-1]
         density = encoder.density(units, n)
-        keep = stream.advance(
-            queue,
-            state,
-            first,
-            done,
-            seen,
-            nodes,
-            rays.length,
-            stop,
-            taken,
-            begin,
-            ray,
-            node,
-            density,
-            raw,
-            light,
-            kept,
-        )
+        at = who, begin, node
+        keep = stream.advance(queue, state, *where, rays.length, stop, taken, *at, density, raw, light, kept)
         rows = kept[:keep]
         hidden.append(units[torch.from_numpy(rows)])
         kept_ray.append(ray[rows])
@@ -160,7 +175,7 @@ def _colours(
     counts = np.flatnonzero(weights[node] > FAINT)
     order = counts[np.argsort(node[counts], kind="stable")]  # a ray's nodes side by side: its view is encoded once
     ray, node, units = ray[order], node[order], torch.cat(hidden)[torch.from_numpy(order)]
-    depth = (rays.nodes[node] + np.float32(0.5)) * np.float32(rays.step)
+    depth = rays.depth(node)
     colour = np.empty((len(order), 3), np.float32)
     for i in range(0, len(order), BATCH):
         part = slice(i, i + BATCH)

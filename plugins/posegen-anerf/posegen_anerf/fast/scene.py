@@ -12,7 +12,7 @@ from torch import Tensor
 from posegen.types import Camera
 from posegen_anerf.fast import nodes
 from posegen_anerf.fast.capsules import Capsules
-from posegen_anerf.fast.march import Rays
+from posegen_anerf.fast.march import Ints, Rays
 from posegen_anerf.rays import sight
 from posegen_anerf.skeleton import in_camera
 
@@ -37,9 +37,12 @@ def frames(skts: Tensor, camera: Camera) -> Tensor:
 
 
 def strips(
-    frame: NDArray[np.float32], capsules: Capsules, width: int, height: int, step: float
+    frame: NDArray[np.float32], capsules: Capsules, width: int, height: int, step: float, cut: int = 1
 ) -> Iterator[tuple[NDArray[np.int64], Rays]]:
-    """One image's frames (3,4,24) -> its rays that meet a capsule, and which pixels (y * width + x) they are."""
+    """One image's frames (3,4,24) -> its rays that meet a capsule, and which pixels (y * width + x) they are.
+
+    step: depth between listed nodes.  cut: nodes in place of one, between two that are neighbours.
+    """
     exact = frame.astype(np.float64)
     table, room = nodes.place(exact, capsules, step)
     counts = np.zeros((height, width), np.int32)
@@ -51,5 +54,17 @@ def strips(
         listed = np.empty(first[-1], np.int32)
         nodes.list_nodes(table, capsules.profile, pixels.astype(np.float64), step, room, first, listed)
         direction = np.concatenate([pixels, np.ones((len(pixels), 1))], axis=1) @ exact[:, :3, 0].T
-        length = (step * np.linalg.norm(direction, axis=1)).astype(np.float32)
-        yield i, Rays(frame, pixels, first, listed, step, length)
+        length = (step / cut * np.linalg.norm(direction, axis=1)).astype(np.float32)
+        yield i, Rays(frame, pixels, *_divided(first, listed, cut), step / cut, length, cut)
+
+
+def _divided(first: NDArray[np.int64], nodes: Ints, cut: int) -> tuple[NDArray[np.int64], Ints]:
+    """The same runs of nodes, ``cut`` times as densely: node k becomes k * cut."""
+    if cut == 1:
+        return first, nodes
+    joined = np.zeros(len(nodes), np.bool_)
+    joined[:-1] = nodes[1:] == nodes[:-1] + 1
+    joined[first[1:][first[1:] > first[:-1]] - 1] = False  # the last of a ray
+    start = np.concatenate([[0], np.cumsum(np.where(joined, cut, 1))])
+    within = np.arange(start[-1]) - np.repeat(start[:-1], np.diff(start))
+    return start[first], (np.repeat(nodes * cut, np.diff(start)) + within).astype(np.int32)
