@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from posegen_anerf.fast.integrate import FIRM, PARTS
-from posegen_anerf.fast.march import OUTSIDE, Rays
+from posegen_anerf.fast.integrate import FIRM, OUTSIDE, PARTS
+from posegen_anerf.fast.march import Rays
 from posegen_anerf.field import waves
 from posegen_anerf.volume import colour
 
@@ -56,12 +56,12 @@ def trace(fast: FastMarch, frame: Tensor, rays: Rays) -> Tensor:
         _, passed = integrate(raw, joined, torch.from_numpy(rays.length).to(frame))
         alive = exists & (F.pad(passed, (2, 0), value=1.0)[:, :most] >= fast.settings.stop)  # light before the node
         joined = joined & alive[:, 1:]
-        near = F.pad(joined & ((raw[:, 1:] > 0) | (raw[:, :-1] > 0)), (1, 1))
-        counting = alive & (near[:, 1:] | near[:, :-1])
+        near = F.pad(joined & ((raw[:, 1:] > 0) | (raw[:, :-1] > 0)), (1, 2))  # cells with density
+        counting = alive & (raw != OUTSIDE) & (near[:, :-2] | near[:, 1:-1] | near[:, 2:])  # the last: of a bend
     length = rays.step * (pixels @ frame[:, :3, 0].t()).norm(dim=-1)
     values = [_evaluate(fast, frame, pixels[r], t) for r, t in _chunks(ray[counting], depth[counting])]
     all_values = torch.cat(values) if values else frame.new_zeros(0, 4)
-    raw = torch.full_like(depth, -1.0).masked_scatter(counting, all_values[:, 3])
+    raw = torch.full_like(depth, OUTSIDE).masked_scatter(counting, all_values[:, 3])
     rgb = torch.zeros(*depth.shape, 3, device=frame.device).masked_scatter(counting[..., None], all_values[:, :3])
     shares, passed = integrate(raw, joined, length)
     light = passed[:, -1:] if passed.shape[1] else frame.new_ones(len(counts), 1)
@@ -80,11 +80,15 @@ def integrate(raw: Tensor, joined: Tensor, length: Tensor) -> tuple[Tensor, Tens
     """As ``integrate.weigh``: raw (R,n), joined (R,n-1), length (R,) -> shares (R,n), light after each cell (R,n-1)."""
     s = (torch.arange(PARTS, device=raw.device, dtype=raw.dtype) + 0.5) / PARTS
     a, b = raw[:, :-1, None], raw[:, 1:, None]
-    density = F.relu(a + (b - a) * s) * joined[..., None]
+    before = F.pad(raw[:, :-2], (1, 0))[..., None]
+    looked = joined & F.pad(joined[:, :-1], (1, 0)) & (before[..., 0] != OUTSIDE) & (a[..., 0] != OUTSIDE)
+    bent = (b - 2 * a + before) * looked[..., None]
+    wanted = joined[..., None] & ((a > 0) | (b > 0))
+    density = F.relu(a + (b - a) * s - 0.5 * s * (1 - s) * bent) * wanted
     depth = (density * (length / PARTS)[:, None, None]).flatten(1)
     after = torch.exp(-depth.cumsum(1))
-    before = F.pad(after[:, :-1], (1, 0), value=1.0)
-    weight = (before - after).unflatten(1, (-1, PARTS)) if depth.shape[1] else density
+    passed = F.pad(after[:, :-1], (1, 0), value=1.0)
+    weight = (passed - after).unflatten(1, (-1, PARTS)) if depth.shape[1] else density
     say_a, say_b = (1 - s) * F.relu(a) / (F.relu(a) + FIRM), s * F.relu(b) / (F.relu(b) + FIRM)
     of_b = say_b / (say_a + say_b).clamp(min=1e-30)
     shares = F.pad((weight * (1 - of_b)).sum(-1), (0, 1)) + F.pad((weight * of_b).sum(-1), (1, 0))

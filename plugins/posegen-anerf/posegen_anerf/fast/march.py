@@ -20,8 +20,6 @@ Ints = NDArray[np.int32]
 FAINT = 1e-5
 """A node whose share in its ray's colour is smaller has its colour left out. Ten times as much would be no loss in a
 picture, but one in its gradient: where density begins, its share is small and changes fast."""
-OUTSIDE = np.float32(-1)
-"""What stands for the density of nodes outside of the profile."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +135,7 @@ def march(encoder: Encoder, rays: Rays, stop: float) -> Marched:
     count = len(rays.pixels)
     queue, state = np.arange(count, dtype=np.int32), np.array([0, count])
     done, seen, light = np.zeros(count, np.int32), np.zeros(count, np.int32), np.ones(count, np.float32)
-    raw = np.where(rays.ends, OUTSIDE, np.float32(np.nan))
+    raw = np.where(rays.ends, integrate.OUTSIDE, np.float32(np.nan))
     who, ray, node, begin = (np.empty(n, np.int32) for n in (BATCH, BATCH, BATCH, BATCH + 1))
     depth, kept = np.empty(BATCH, np.float32), np.empty(BATCH, np.int64)
     hidden: list[Tensor] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from posegen_anerf.fast.compile import kernel
-from posegen_anerf.fast.integrate import cell
+from posegen_anerf.fast.integrate import OUTSIDE, bend, cell
 
 AT_ONCE = 2
 """Leading nodes that a ray puts into a batch."""
@@ -62,7 +62,7 @@ def known(raw, i):  # type: ignore[no-untyped-def]
     if raw[i - 1] > _ZERO or raw[end] > _ZERO:
         return False
     for k in range(i, end):
-        raw[k] = max(raw[i - 1], raw[end])
+        raw[k] = OUTSIDE
     return True
 
 
@@ -89,7 +89,7 @@ def advance(  # type: ignore[no-untyped-def]
             i = base + n
             n += 1
             if n > 1 and nodes[i] == nodes[i - 1] + 1:
-                passed, _, _ = cell(raw[i - 1], raw[i], length[r], passed)
+                passed, _, _ = cell(raw[i - 1], raw[i], bend(base, nodes, raw, i), length[r], passed)
         light[r], done[r] = passed, n
         if passed < stop or base + n == last:
             continue
