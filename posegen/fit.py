@@ -63,7 +63,7 @@ def fit(request: Request, console: Console) -> Mapping[str, float]:
             f"{request.out} is there already",
             "go on with --resume if it is unfinished, choose another --out, or delete it",
         )
-    options, plan, seed = _options(renderer, request)
+    options, plan, seed = read_options(renderer, request)
     if hasattr(renderer, "check_fit"):
         renderer.check_fit(options, request.out, request.resume)
     write = _writer(renderer, request)
@@ -94,8 +94,8 @@ def _can(name: str) -> bool:
         return False
 
 
-def _options(renderer: Any, request: Request) -> tuple[Options, Plan, int]:
-    """The renderer's options, the plan of views, and the seed of both."""
+def read_options(renderer: Any, request: Request) -> tuple[Options, Plan, int]:
+    """The renderer's options, the plan of views, and the seed of both. Raises UsageError for what is not one of them."""
     given = layers.from_assignments(request.assignments, ())
     tree = layers.nest(given)
     views = tree.pop("views", {})

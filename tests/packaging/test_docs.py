@@ -12,7 +12,7 @@ import torch
 import typer.main
 from documents import DOCUMENTS, FENCE, ROOT, blocks, text
 
-from posegen import assemble, config
+from posegen import assemble, config, fit
 from posegen.ablate.cells import cells
 from posegen.ablate.recipe import read
 from posegen.body import JOINT_SETS
@@ -52,7 +52,7 @@ def test_examples_can_be_read(document):
 @pytest.mark.parametrize(("document", "line"), COMMANDS)
 def test_commands_exist(document, line):
     words = shlex.split(line)[1:]
-    ablates, pretrains = words[0] == "ablate", words[0] == "pretrain"
+    command = words[0]
     verb = typer.main.get_command(app)
     while words and words[0] in getattr(verb, "commands", {}):
         verb = verb.commands[words.pop(0)]
@@ -60,11 +60,14 @@ def test_commands_exist(document, line):
     options = {name for parameter in verb.params for name in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= options
     given, grid = ([words[i + 1] for i, word in enumerate(words) if word == name] for name in ("--set", "--grid"))
-    if ablates:
+    if command == "ablate":
         if not words[0].startswith("-"):
             assert cells(read(words[0], given, grid), (0,), ROOT)
         return
-    if pretrains:
+    if command == "fit":
+        assert fit.read_options(fit.fittable(words[0]), fit.Request(words[0], ROOT, "s1", None, tuple(given)))
+        return
+    if command == "pretrain":
         pretraining.load({}, given)
         return
     chosen = {f"--{kind}": (kind, words[words.index(f"--{kind}") + 1]) for kind in KINDS if f"--{kind}" in words}
