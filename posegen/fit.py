@@ -95,7 +95,7 @@ def _can(name: str) -> bool:
 
 
 def read_options(renderer: Any, request: Request) -> tuple[Options, Plan, int]:
-    """The renderer's options, the plan of views, and the seed of both. Raises UsageError for what is not one of them."""
+    """The renderer's options, the plan of views, and the seed of both. Raises UsageError for any other setting."""
     given = layers.from_assignments(request.assignments, ())
     tree = layers.nest(given)
     views = tree.pop("views", {})

@@ -35,7 +35,7 @@ def subject():
 
 @pytest.fixture(scope="module")
 def calibrated(subject):
-    return replace(subject, margins=calibrate(subject, views=48))
+    return replace(subject, margins=calibrate(subject, views=192))
 
 
 def some_pose(n=1, seed=0):
@@ -118,7 +118,10 @@ def test_gradients_against_finite_differences():
     subject = person()
     subject.fine = balls(tau=20.0, density=20.0)  # soft, so that differences are those of a smooth function
     subject.fine.rgb_linear.weight.div_(6)
-    fast = FastMarch(subject, Settings(precision="fp32", cut=4, gradient_cut=4, stop=1e-5), CPU)
+    every = Settings(
+        precision="fp32", step=0.02, cut=4, stop=1e-5, gradient_step=0.02, gradient_cut=4, gradient_stop=1e-5
+    )
+    fast = FastMarch(subject, every, CPU)
     flow = cotangent(1, 32)
 
     def loss(pose, view, shift, lens):
@@ -170,7 +173,7 @@ def test_nodes_are_left_out_only_between_two_without_density(subject, cut):
         encoder = fast.encoder()
         for i in range(0, len(depth), BATCH):
             part = slice(i, i + BATCH)
-            units = encoder.network.trunk(encoder.features(rays, ray[part], depth[part]))[-1]
+            units = encoder.network.last(encoder.features(rays, ray[part], depth[part]))
             whole[part] = encoder.density(units, len(ray[part]))
         settled = np.arange(len(ray)) - rays.first[ray] < marched.done[ray]
         same = np.isclose(marched.raw, whole, rtol=1e-3, atol=1e-3)
@@ -203,8 +206,12 @@ def test_cut_puts_nodes_between_neighbours_alone(subject, cut):
 
 def test_a_gradient_is_taken_through_closer_nodes_than_a_picture(calibrated):
     pose, camera, flow = some_pose(), orbit(some_view(), size=40), cotangent(1, 40)
-    marches = [FastMarch(calibrated, Settings(precision="fp32", gradient_cut=n), CPU) for n in (1, 4)]
-    dense = FastMarch(calibrated, Settings(precision="fp32", step=0.002, gradient_cut=1, stop=1e-5), CPU)
+    marches = [
+        FastMarch(calibrated, Settings(precision="fp32", gradient_step=0.02, gradient_cut=n), CPU) for n in (1, 4)
+    ]
+    dense = FastMarch(
+        calibrated, Settings(precision="fp32", gradient_step=0.002, gradient_cut=1, gradient_stop=1e-5), CPU
+    )
     wanted = gradients(dense, calibrated, pose, camera, flow)[0]
     once, often = (cosine(gradients(fast, calibrated, pose, camera, flow)[0], wanted) for fast in marches)
     assert 1 - often < 0.5 * (1 - once)
@@ -215,7 +222,7 @@ def test_a_gradient_is_taken_through_closer_nodes_than_a_picture(calibrated):
 
 
 def test_calibration_is_deterministic_and_stored(calibrated, subject, tmp_path):
-    assert torch.equal(calibrate(subject, views=48), calibrated.margins)
+    assert torch.equal(calibrate(subject, views=192), calibrated.margins)
     calibrated.save(tmp_path / "s.safetensors")
     assert torch.equal(type(subject).load(tmp_path / "s.safetensors").margins, calibrated.margins)
 

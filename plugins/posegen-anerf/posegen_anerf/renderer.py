@@ -41,14 +41,18 @@ class AnerfRenderer:
         """Rays at once in the reference march: memory grows with it, nothing else changes."""
         precision: Literal["auto", "bf16", "fp32"] = "auto"
         """Of the fast march's matrix products; auto: bf16 where the machine has it."""
-        step: float = Field(default=0.02, gt=0, le=0.2)
+        step: float = Field(default=0.017, gt=0, le=0.2)
         """Depth between the fast march's samples, NeRF units (0.56 m each)."""
         cut: int = Field(default=1, ge=1, le=16)
         """Where there is density, samples are so many times as close."""
-        gradient_cut: int = Field(default=3, ge=1, le=16)
-        """The same in pictures that a gradient is asked of: a gradient misses more than a picture does."""
-        stop: float = Field(default=1e-3, ge=0, lt=1)
+        stop: float = Field(default=3e-3, ge=0, lt=1)
         """A ray of the fast march ends once less than this share of its light is left."""
+        gradient_step: float = Field(default=0.009, gt=0, le=0.2)
+        """``step`` of pictures that a gradient is asked of: a gradient misses more than a picture does."""
+        gradient_cut: int = Field(default=2, ge=1, le=16)
+        """``cut`` of pictures that a gradient is asked of."""
+        gradient_stop: float = Field(default=1e-3, ge=0, lt=1)
+        """``stop`` of pictures that a gradient is asked of."""
         fraction: float = Field(default=1.0, gt=0, le=1)
         """Share of the rays that the fast march computes gradients through, drawn at random, without bias."""
         shrink: int = Field(default=1, ge=1, le=8)
@@ -142,8 +146,10 @@ def _settings(options: AnerfRenderer.Options) -> Settings:
         precision=options.precision,
         step=options.step,
         cut=options.cut,
-        gradient_cut=options.gradient_cut,
         stop=options.stop,
+        gradient_step=options.gradient_step,
+        gradient_cut=options.gradient_cut,
+        gradient_stop=options.gradient_stop,
         fraction=options.fraction,
         threads=options.threads,
         frame=options.frame,

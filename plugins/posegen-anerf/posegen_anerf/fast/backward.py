@@ -12,8 +12,8 @@ from posegen_anerf.fast.weights import BATCH, bits
 from posegen_anerf.volume import PADDING
 
 _SCALE = 1 + 2 * PADDING
-_NEGLIGIBLE = 0.003
-"""The least nodes, which make up this share of all gradients of densities and of colours, are left out: a fifth."""
+_SMALL = 0.2
+"""Of the least nodes, which make up this share of all gradients of densities and of colours, some stand for all."""
 
 
 def backward(encoder: Encoder, rays: Rays, seen: Marched, g_rgb: Floats, g_passed: Floats) -> NDArray[np.float64]:
@@ -27,22 +27,32 @@ def backward(encoder: Encoder, rays: Rays, seen: Marched, g_rgb: Floats, g_passe
     sigmoid = (seen.colour + PADDING) / _SCALE
     g_colour = np.zeros((len(value), 3), np.float32)
     g_colour[seen.node] = seen.weights[seen.node, None] * g_rgb[seen.ray] * (_SCALE * sigmoid * (1 - sigmoid))
-    node = _counting(np.abs(g_raw), np.abs(g_colour).sum(axis=1))
+    node, times = _counting(np.abs(g_raw), np.abs(g_colour).sum(axis=1))
+    g_raw, g_colour = g_raw[node] * times, g_colour[node] * times[:, None]
     ray = (np.searchsorted(rays.first, node, side="right") - 1).astype(np.int32)
     depth = rays.depth(node)
     for i in range(0, len(node), BATCH):
         part = slice(i, i + BATCH)
-        _samples(encoder, rays, ray[part], depth[part], g_raw[node[part]], g_colour[node[part]], out)
+        _samples(encoder, rays, ray[part], depth[part], g_raw[part], g_colour[part], out)
     return out
 
 
-def _counting(density: Floats, colour: Floats) -> NDArray[np.intp]:
-    """Sizes (n,) of the gradients of each node's density and colour -> the nodes that count, in order."""
+def _counting(density: Floats, colour: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """Sizes (n,) of the gradients of each node's density and colour -> nodes that are looked at, in order, and how many
+    times each counts.
+
+    Those of at least a certain size all are, once; of smaller ones as many as their sizes add up to, evenly along the
+    rays (systematic sampling): on average nothing is lost.
+    """
     size = sum(part / max(float(part.sum(dtype=np.float64)), 1e-30) for part in (density, colour))
-    node = np.flatnonzero(size)
-    order = np.argsort(size[node], kind="stable")
-    share = np.cumsum(size[node][order], dtype=np.float64)
-    return np.sort(node[order[share > _NEGLIGIBLE * share[-1]]]) if len(node) else node
+    ordered = np.sort(size[size > 0])
+    if not len(ordered):
+        return np.empty(0, np.intp), np.empty(0, np.float32)
+    share = np.cumsum(ordered, dtype=np.float64)
+    enough = ordered[np.searchsorted(share, _SMALL * share[-1])]
+    chance = np.minimum(size / enough, 1)
+    node = np.flatnonzero(np.diff(np.floor(np.cumsum(chance, dtype=np.float64) + 0.5), prepend=0.0))
+    return node, (1 / chance[node]).astype(np.float32)
 
 
 def _samples(

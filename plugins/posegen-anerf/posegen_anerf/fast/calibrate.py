@@ -12,7 +12,7 @@ from posegen.errors import AssetError
 from posegen.geometry import orbit, uniform_sphere
 from posegen_anerf.fast.capsules import ALONG, AROUND, COUNT, RADIUS, capsules, cells
 from posegen_anerf.fast.draw import FastMarch, Settings
-from posegen_anerf.fast.march import Marched, Rays, march
+from posegen_anerf.fast.march import Marched, Rays
 from posegen_anerf.fast.scene import frames
 from posegen_anerf.fast.threads import each
 from posegen_anerf.skeleton import UNIT, bones_to_world
@@ -22,10 +22,10 @@ VISIBLE = 2e-3
 """What takes less than this share of a ray's light is nothing."""
 _LIMIT = 1.8  # NeRF units: a person is not thicker
 _SIZE, _DISTANCE, _STEP = 40, 4.0, 0.05
-_MARGIN = 0.03
+_MARGIN = 0.025
 
 
-def calibrate(subject: NerfSubject, poses: Tensor | None = None, views: int = 48, seed: int = 0) -> Tensor:
+def calibrate(subject: NerfSubject, poses: Tensor | None = None, views: int = 192, seed: int = 0) -> Tensor:
     """-> ``margins`` (28*ALONG*AROUND,): profiles, NeRF units, outside of which nothing of the subject is visible.
 
     The subject is drawn from all around in capsules of 0.3 m, in ``poses`` (P,23,3) and in random ones, and each
@@ -53,12 +53,12 @@ def calibrate(subject: NerfSubject, poses: Tensor | None = None, views: int = 48
 
 def _visible(subject: NerfSubject, radius: float, into: Tensor, width: int, height: int) -> Tensor:
     """How far visible points are from the axis that they are nearest to: (28,ALONG,AROUND), 0 where there is none."""
-    fast = FastMarch(subject, Settings(step=_STEP), torch.device("cpu"))
+    fast = FastMarch(subject, Settings(step=_STEP, stop=VISIBLE), torch.device("cpu"))
     fast.capsules = around = capsules(subject.rest_joints, torch.full((COUNT,), radius))
     far = torch.zeros(COUNT * ALONG * AROUND, dtype=torch.float64)
 
     def one(strip: tuple[int, NDArray[np.int64], Rays]) -> tuple[Tensor, Tensor]:
-        nearest, cell, distance = cells(_points(strip[2], march(fast.encoder(), strip[2], stop=VISIBLE)), around)
+        nearest, cell, distance = cells(_points(strip[2], fast.march(strip)), around)
         return nearest * ALONG * AROUND + cell, distance
 
     for cell, distance in each(one, fast.strips(into, width, height), fast.threads):
@@ -67,10 +67,12 @@ def _visible(subject: NerfSubject, radius: float, into: Tensor, width: int, heig
 
 
 def _widened(found: Tensor) -> Tensor:
-    """Each cell takes the largest of its neighbours', along and around, and a margin; cells of nothing stay 0."""
+    """Each cell has at least the mean of its neighbours', along and around, that are not empty, and a margin."""
     around = torch.cat([found[..., -1:], found, found[..., :1]], dim=-1)
-    largest = F.max_pool2d(F.pad(around, (0, 0, 1, 1))[:, None], 3, stride=1)[:, 0]
-    return torch.where(largest > 0, largest + _MARGIN, 0.0)
+    padded = F.pad(around, (0, 0, 1, 1))[:, None]
+    total, count = (9 * F.avg_pool2d(x, 3, stride=1)[:, 0] for x in (padded, (padded > 0).float()))
+    smooth = torch.maximum(found, total / count.clamp(min=1))
+    return torch.where(smooth > 0, smooth + _MARGIN, 0.0)
 
 
 def _points(rays: Rays, seen: Marched) -> Tensor:

@@ -54,7 +54,7 @@ def trace(fast: FastMarch, frame: Tensor, rays: Rays) -> Tensor:
         others = inner & ~leads & _beside_density(raw, leads | ~inner)
         raw[others] = _densities(fast, frame, pixels[ray[others]], depth[others])
         _, passed = integrate(raw, joined, torch.from_numpy(rays.length).to(frame))
-        alive = exists & (F.pad(passed, (2, 0), value=1.0)[:, :most] >= fast.settings.stop)  # light before the node
+        alive = exists & (F.pad(passed, (2, 0), value=1.0)[:, :most] >= rays.stop)  # light before the node
         joined = joined & alive[:, 1:]
         near = F.pad(joined & ((raw[:, 1:] > 0) | (raw[:, :-1] > 0)), (1, 2))  # cells with density
         counting = alive & (raw != OUTSIDE) & (near[:, :-2] | near[:, 1:-1] | near[:, 2:])  # the last: of a bend
@@ -124,7 +124,7 @@ def views(fast: FastMarch, frame: Tensor, pixels: Tensor, depth: Tensor) -> Tens
 
 def _hidden(fast: FastMarch, frame: Tensor, pixels: Tensor, depth: Tensor) -> Tensor:
     x = features(fast, frame, pixels, depth)
-    return fast.network.trunk(F.pad(x, (0, fast.network.inputs - x.shape[1])).to(fast.network.dtype))[-1]
+    return fast.network.last(F.pad(x, (0, fast.network.inputs - x.shape[1])).to(fast.network.dtype))
 
 
 def _densities(fast: FastMarch, frame: Tensor, pixels: Tensor, depth: Tensor) -> Tensor:

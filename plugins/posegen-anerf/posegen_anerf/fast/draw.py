@@ -30,17 +30,20 @@ class Settings:
     """How a fast march is done.
 
     precision: of the matrix products; auto is bf16 where the machine has it.  step: depth between nodes, NeRF units.
-    cut, gradient_cut: where there is density they are so many times as close, in a picture and in one that a gradient
-    is asked of.  stop: a ray ends once less than this share of its light is left.  fraction: share of the rays that
-    gradients are computed through, on average; the rest is made up for, so that the mean is exact.  threads: strips
-    drawn at once, None is as many as torch uses.  frame: whose frame code colours, None is the mean.
+    cut: where there is density they are so many times as close.  stop: a ray ends once less than this share of its
+    light is left.  gradient_step, gradient_cut, gradient_stop: the same in a picture that a gradient is asked of.
+    fraction: share of the rays that gradients are computed through, on average; the rest is made up for, so that the
+    mean is exact.  threads: strips drawn at once, None is as many as torch uses.  frame: whose frame code colours, None
+    is the mean.
     """
 
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    step: float = 0.02
+    step: float = 0.017
     cut: int = 1
-    gradient_cut: int = 3
-    stop: float = 1e-3
+    stop: float = 3e-3
+    gradient_step: float = 0.009
+    gradient_cut: int = 2
+    gradient_stop: float = 1e-3
     fraction: float = 1.0
     threads: int | None = None
     frame: int | None = None
@@ -78,9 +81,11 @@ class FastMarch:
         """frames (N,3,4,24) -> (image, pixels, rays) of all that may see the person."""
         exact = into.detach().cpu().contiguous().numpy()
         settings = self.settings
-        cut = settings.gradient_cut if into.requires_grad else settings.cut
+        how = settings.step, settings.cut, settings.stop
+        if into.requires_grad:
+            how = settings.gradient_step, settings.gradient_cut, settings.gradient_stop
         found: list[list[_Strip]] = each(
-            lambda n: [(n, *s) for s in strips(exact[n], self.capsules, width, height, settings.step, cut)],
+            lambda n: [(n, *s) for s in strips(exact[n], self.capsules, width, height, *how)],
             range(len(exact)),
             self.threads,
         )
@@ -110,7 +115,7 @@ class FastMarch:
 
     def march(self, strip: _Strip) -> Marched:
         """What one strip of rays sees."""
-        return march(self.encoder(), strip[2], self.settings.stop)
+        return march(self.encoder(), strip[2])
 
 
 class _Draw(torch.autograd.Function):

@@ -28,7 +28,7 @@ class Rays:
 
     frames: (3,4,24) see ``nodes``.  pixels: (R,2) centres.  first: (R+1,) each ray's first node.  nodes: (n,).
     step: depth between nodes, NeRF units.  length: (R,) distance between them.  cut: nodes in place of one that was
-    listed.
+    listed.  stop: a ray ends once less than this share of light would come from behind.
     """
 
     frames: Floats
@@ -37,7 +37,8 @@ class Rays:
     nodes: Ints
     step: float
     length: Floats
-    cut: int = 1
+    cut: int
+    stop: float
 
     @property
     def stride(self) -> int:
@@ -130,8 +131,8 @@ class Encoder:
         gradient.encode_gradient(*at, *octaves, bits(near), bits(late), self.network.width, out)
 
 
-def march(encoder: Encoder, rays: Rays, stop: float) -> Marched:
-    """stop: a ray ends once less than this share of light would come from behind."""
+def march(encoder: Encoder, rays: Rays) -> Marched:
+    """Follow the rays until they end."""
     count = len(rays.pixels)
     queue, state = np.arange(count, dtype=np.int32), np.array([0, count])
     done, seen, light = np.zeros(count, np.int32), np.zeros(count, np.int32), np.ones(count, np.float32)
@@ -148,10 +149,10 @@ def march(encoder: Encoder, rays: Rays, stop: float) -> Marched:
         taken, n = stream.fill(
             queue, state, *where, rays.stride, rays.shift, rays.step, raw, who, ray, node, depth, begin
         )
-        units = encoder.network.trunk(encoder.features(rays, ray[:n], depth[:n]))[-1]
+        units = encoder.network.last(encoder.features(rays, ray[:n], depth[:n]))
         density = encoder.density(units, n)
         at = who, begin, node
-        keep = stream.advance(queue, state, *where, rays.length, stop, taken, *at, density, raw, light, kept)
+        keep = stream.advance(queue, state, *where, rays.length, rays.stop, taken, *at, density, raw, light, kept)
         rows = kept[:keep]
         hidden.append(units[torch.from_numpy(rows)])
         kept_ray.append(ray[rows])

@@ -115,8 +115,12 @@ def mark(table, profile, near, count, x, y, step, scratch):  # type: ignore[no-u
 
 
 @kernel
-def count_nodes(table, profile, width, height, step, room, counts):  # type: ignore[no-untyped-def]
-    """counts (H,W) int32: nodes of each pixel's ray. table, room: see ``place``.  profile: (M,ALONG,AROUND)."""
+def list_nodes(table, profile, width, height, step, room, pixel, first, nodes):  # type: ignore[no-untyped-def]
+    """The rays that have nodes, and those -> their numbers, rays and nodes; of too many for ``nodes`` only the number.
+
+    table, room: see ``place``.  profile: (M,ALONG,AROUND).  pixel: (H*W,) y * width + x of each ray.  first: (H*W+1,)
+    each ray's first node, and behind the last ray's.  nodes: int32, ascending on a ray.
+    """
     near, scratch = np.empty(len(table), np.int64), np.zeros(room, np.bool_)
     corner, slack = 0.5 * TILE, 0.0
     for sign in (-1.0, 1.0):
@@ -125,6 +129,7 @@ def count_nodes(table, profile, width, height, step, room, counts):  # type: ign
             d = corner * (table[0, 4 * a] + sign * table[0, 4 * a + 1])
             total += d * d
         slack = max(slack, np.sqrt(total))
+    rays = n = 0
     for top in range(0, height, TILE):
         for left in range(0, width, TILE):
             found = near_capsules(table, left + corner, top + corner, slack, near)
@@ -132,28 +137,17 @@ def count_nodes(table, profile, width, height, step, room, counts):  # type: ign
                 continue
             for y in range(top, min(top + TILE, height)):
                 for x in range(left, min(left + TILE, width)):
-                    _, used = mark(table, profile, near, found, x + 0.5, y + 0.5, step, scratch)
-                    total = 0
+                    origin, used = mark(table, profile, near, found, x + 0.5, y + 0.5, step, scratch)
+                    pixel[rays], first[rays] = y * width + x, n
                     for k in range(used):
-                        total += scratch[k]
-                        scratch[k] = False
-                    counts[y, x] = total
-
-
-@kernel
-def list_nodes(table, profile, pixels, step, room, first, nodes):  # type: ignore[no-untyped-def]
-    """nodes: (first[-1],) int32, ascending on a ray.  pixels: (R,2) centres.  first: (R+1,) each ray's first."""
-    near, scratch = np.empty(len(table), np.int64), np.zeros(room, np.bool_)
-    for r in range(len(pixels)):
-        x, y = pixels[r, 0], pixels[r, 1]
-        found = near_capsules(table, x, y, 0.0, near)
-        origin, used = mark(table, profile, near, found, x, y, step, scratch)
-        i = first[r]
-        for k in range(used):
-            if scratch[k]:
-                nodes[i] = origin + k
-                i += 1
-                scratch[k] = False
+                        if scratch[k]:
+                            if n < len(nodes):
+                                nodes[n] = origin + k
+                            n += 1
+                            scratch[k] = False
+                    rays += n > first[rays]
+    first[rays] = n
+    return rays, n
 
 
 def place(frames: NDArray[np.float64], capsules: Capsules, step: float) -> tuple[NDArray[np.float64], int]:

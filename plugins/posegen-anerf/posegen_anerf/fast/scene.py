@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from posegen_anerf.fast.march import Ints, Rays
 from posegen_anerf.rays import sight
 from posegen_anerf.skeleton import in_camera
 
+USUAL = 16
+"""Nodes that there is room for at first, for each pixel of the image."""
 STRIP = 4096
 """Rays that are marched together, at most: enough to keep batches full, few enough to share between threads."""
 
@@ -37,25 +40,28 @@ def frames(skts: Tensor, camera: Camera) -> Tensor:
 
 
 def strips(
-    frame: NDArray[np.float32], capsules: Capsules, width: int, height: int, step: float, cut: int = 1
+    frame: NDArray[np.float32], capsules: Capsules, width: int, height: int, step: float, cut: int, stop: float
 ) -> Iterator[tuple[NDArray[np.int64], Rays]]:
     """One image's frames (3,4,24) -> its rays that meet a capsule, and which pixels (y * width + x) they are.
 
     step: depth between listed nodes.  cut: nodes in place of one, between two that are neighbours.
+    stop: see ``Rays``.
     """
     exact = frame.astype(np.float64)
     table, room = nodes.place(exact, capsules, step)
-    counts = np.zeros((height, width), np.int32)
-    nodes.count_nodes(table, capsules.profile, width, height, step, room, counts)
-    index = np.flatnonzero(counts)
-    for i in np.array_split(index, -(-len(index) // STRIP) or 1):
+    pixel, begin = (np.empty(width * height + n, np.int64) for n in (0, 1))
+    listed, count = np.empty(0, np.int32), USUAL * width * height
+    while count > len(listed):
+        listed = np.empty(count, np.int32)
+        rays, count = nodes.list_nodes(table, capsules.profile, width, height, step, room, pixel, begin, listed)
+    ends = np.linspace(0, rays, 1 + max(1, -(-rays // STRIP))).astype(int)
+    for a, b in pairwise(ends):
+        i, first = pixel[a:b], begin[a : b + 1]
         pixels = np.stack([i % width, i // width], axis=1).astype(np.float32) + np.float32(0.5)
-        first = np.concatenate([[0], np.cumsum(counts.reshape(-1)[i])])
-        listed = np.empty(first[-1], np.int32)
-        nodes.list_nodes(table, capsules.profile, pixels.astype(np.float64), step, room, first, listed)
         direction = np.concatenate([pixels, np.ones((len(pixels), 1))], axis=1) @ exact[:, :3, 0].T
         length = (step / cut * np.linalg.norm(direction, axis=1)).astype(np.float32)
-        yield i, Rays(frame, pixels, *_divided(first, listed, cut), step / cut, length, cut)
+        own = _divided(first - first[0], listed[first[0] : first[-1]], cut)
+        yield i, Rays(frame, pixels, *own, step / cut, length, cut, stop)
 
 
 def _divided(first: NDArray[np.int64], nodes: Ints, cut: int) -> tuple[NDArray[np.int64], Ints]:

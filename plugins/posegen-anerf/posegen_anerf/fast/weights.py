@@ -1,11 +1,14 @@
 """A field's weights, prepared: exactly the same function, in fewer and larger matrix products.
 
-The feature layer has no activation and is folded into the colour layer; layer 0 and the skip's share of its layer read
-the same input and are one product; inputs are reordered as ``encode`` writes them and padded for the matrix unit. Only
-gradients towards the inputs exist: the weights are frozen.
+The feature layer has no activation and is folded into the colour layer; what is concatenated for the skip is two
+products instead; inputs are reordered as ``encode`` writes them and padded for the matrix unit. Only gradients towards
+the inputs exist: the weights are frozen.
 """
 
 from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -30,13 +33,18 @@ class Product:
         if packed:
             self._weight = torch.ops.mkldnn._reorder_linear_weight(self._weight, BATCH)
 
-    def __call__(self, x: Tensor, relu: bool = False) -> Tensor:
-        """(B,inputs) -> (B,outputs)."""
+    def __call__(self, x: Tensor, relu: bool = False, plus: Tensor | None = None) -> Tensor:
+        """(B,inputs) -> (B,outputs), rectified, or with ``plus`` (B,outputs) added."""
         if self._packed:
-            how = "relu" if relu else "none"
-            out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, how, [], "")
+            product, out = torch.ops.mkldnn._linear_pointwise, plus
+            if plus is None:
+                out = product(x, self._weight, self._bias, "relu" if relu else "none", [], "")
+            else:
+                out = product.binary(x, plus, self._weight, self._bias, "add")
             return out
         y = F.linear(x, self._weight, self._bias)
+        if plus is not None:
+            y = y + plus
         return y.relu_() if relu else y
 
 
@@ -66,13 +74,13 @@ class Network:
         self.inputs, self.late = _pad(size), _pad(self.width + config.view_size)
         layers = [(w[f"pts_linears.{i}.weight"], w[f"pts_linears.{i}.bias"]) for i in range(config.depth)]
         self._skip = config.skip + 1 if config.skip + 1 < config.depth else None
-        early, bias = layers[0][0], layers[0][1]
+        pad = (0, self.inputs - size)
+        self._first = Layer(F.pad(layers[0][0][:, order], pad), layers[0][1], dtype, packed)
         if self._skip is not None:
-            weight, b = layers[self._skip]
-            early, bias = torch.cat([early, weight[:, :size]]), torch.cat([bias, b])
-            layers[self._skip] = weight[:, size:], b
-        self._first = Layer(F.pad(early[:, order], (0, self.inputs - size)), bias, dtype, packed)
-        self._layers = [Layer(a, None if i == self._skip else b, dtype, packed) for i, (a, b) in enumerate(layers) if i]
+            weight, bias = layers[self._skip]
+            self._again = Layer(F.pad(weight[:, :size][:, order], pad), bias, dtype, packed)
+            layers[self._skip] = weight[:, size:], None
+        self._layers = [Layer(weight, bias, dtype, packed) for weight, bias in layers[1:]]
         scale = 1 / config.density_scale
         self.density = scale * w["alpha_linear.weight"], scale * w["alpha_linear.bias"]
         self.rgb = w["rgb_linear.weight"], w["rgb_linear.bias"]
@@ -88,14 +96,22 @@ class Network:
 
     def trunk(self, x: Tensor) -> list[Tensor]:
         """Features (B,inputs) -> the hidden units (B,width) of every layer, the last one last."""
-        first = self._first.forward(x)
-        hidden = [first[:, : self.width].relu()]
+        return list(self._layer_by_layer(x))
+
+    def last(self, x: Tensor) -> Tensor:
+        """The last one of ``trunk``: the others are forgotten on the way and leave the core's cache to the next."""
+        (units,) = deque(self._layer_by_layer(x), maxlen=1)
+        return units
+
+    def _layer_by_layer(self, x: Tensor) -> Iterator[Tensor]:
+        units = self._first.forward(x, relu=True)
+        yield units
         for i, layer in enumerate(self._layers, 1):
             if i == self._skip:
-                hidden.append(layer.forward(hidden[-1]).add_(first[:, self.width :]).relu_())
+                units = layer.forward(units, plus=self._again.forward(x)).relu_()
             else:
-                hidden.append(layer.forward(hidden[-1], relu=True))
-        return hidden
+                units = layer.forward(units, relu=True)
+            yield units
 
     def trunk_gradient(self, gradient: Tensor, hidden: list[Tensor]) -> Tensor:
         """dL/d(last hidden units) (B,width) -> dL/dfeatures (B,inputs)."""
@@ -106,7 +122,7 @@ class Network:
                 skipped = gradient
             gradient = self._layers[i - 1].backward(gradient)
         gradient = torch.ops.aten.threshold_backward(gradient, hidden[0], 0)
-        return self._first.backward(gradient if skipped is None else torch.cat([gradient, skipped], dim=1))
+        return self._first.backward(gradient, plus=None if skipped is None else self._again.backward(skipped))
 
     def colour(self, late: Tensor) -> Tensor:
         """(B,late) -> the colour layer's units (B,view_width)."""

@@ -85,6 +85,6 @@ class FitOptions(posegen.Options):
     """Iterations between two measurements on held-out images, and between two files to resume from."""
     patience: NonNegativeInt = 0
     """Measurements without a better PSNR after which the fit stops early; 0: never."""
-    calibration: NonNegativeInt = 64
+    calibration: NonNegativeInt = 192
     """Views that are drawn at the end to find where the person stops, for the fast march; 0: left to every later start
     of the renderer, which takes up to a minute longer."""
