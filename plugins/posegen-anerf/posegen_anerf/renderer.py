@@ -47,7 +47,7 @@ class AnerfRenderer:
         """Where there is density, samples are so many times as close."""
         stop: float = Field(default=3e-3, ge=0, lt=1)
         """A ray of the fast march ends once less than this share of its light is left."""
-        gradient_step: float = Field(default=0.009, gt=0, le=0.2)
+        gradient_step: float = Field(default=0.0095, gt=0, le=0.2)
         """``step`` of pictures that a gradient is asked of: a gradient misses more than a picture does."""
         gradient_cut: int = Field(default=2, ge=1, le=16)
         """``cut`` of pictures that a gradient is asked of."""

@@ -41,7 +41,7 @@ class Settings:
     step: float = 0.017
     cut: int = 1
     stop: float = 3e-3
-    gradient_step: float = 0.009
+    gradient_step: float = 0.0095
     gradient_cut: int = 2
     gradient_stop: float = 1e-3
     fraction: float = 1.0

@@ -22,6 +22,9 @@ FAINT = 1e-5
 picture, but one in its gradient: where density begins, its share is small and changes fast."""
 
 
+_SIZES = (64, 128, 256, 512, 768, 1024, 1536, BATCH)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Rays:
     """R rays of one image and their n nodes.
@@ -185,7 +188,4 @@ def _colours(
 
 def _full(count: int) -> int:
     """Batches come in few sizes: for each new one oneDNN would have to write its program anew."""
-    size = 64
-    while size < count:
-        size *= 2
-    return size
+    return next(size for size in _SIZES if size >= count)

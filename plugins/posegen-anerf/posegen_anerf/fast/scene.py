@@ -19,7 +19,7 @@ from posegen_anerf.skeleton import in_camera
 
 USUAL = 16
 """Nodes that there is room for at first, for each pixel of the image."""
-STRIP = 4096
+STRIP = 8192
 """Rays that are marched together, at most: enough to keep batches full, few enough to share between threads."""
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from posegen_anerf.fast.compile import kernel
 from posegen_anerf.fast.integrate import OUTSIDE, bend, cell
 
-AT_ONCE = 2
-"""Leading nodes that a ray puts into a batch."""
+AT_ONCE, LAST = 2, 4
+"""Leading nodes that a ray puts into a batch, and into one that would be half empty: less than that takes as long."""
 _ZERO = np.float32(0)
 
 
@@ -30,13 +30,14 @@ def fill(  # type: ignore[no-untyped-def]
     """
     head, waiting = state[0], state[1]
     n = taken = 0
-    while waiting > 0 and taken < len(who) and n + max(AT_ONCE, stride) <= len(ray):
+    at_once = AT_ONCE if 2 * AT_ONCE * waiting > len(ray) else LAST
+    while waiting > 0 and taken < len(who) and n + max(at_once, stride) <= len(ray):
         r = queue[head]
         who[taken], begin[taken] = r, n
         start, last = first[r], first[r + 1]
         i = start + done[r]
         leads = seen[r] <= done[r]
-        while i < last and (n - begin[taken] < AT_ONCE if leads else raw[i] != raw[i]):
+        while i < last and (n - begin[taken] < at_once if leads else raw[i] != raw[i]):
             if raw[i] != raw[i] and (not leads or nodes[i] % stride == 0):
                 ray[n], node[n], depth[n] = r, i, (nodes[i] + shift) * step
                 n += 1
