@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from posegen import losses
 from posegen.banks import Bank
 from posegen.low_rank import LowRank
+from posegen.nn.muon import Muon
+from posegen.nn.precision import lowers
 from posegen.seeding import stream
 from posegen.types import JointSet
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from posegen.settings import FinetuneSettings, RetainSettings
 
 WARMUP = 0.05  # share of a round in which the learning rate rises
+CHANNELS = 16  # a filter sees at least, for Muon: the first one sees colours, and some see one channel each
 PASSES = 3  # over the samples of a round, where neither settings nor estimator say how many
 
 
@@ -79,8 +83,8 @@ class Finetuning:
         self.low_rank: LowRank | None = None
         if settings.rank:
             self.low_rank = LowRank(self.module.parameters(), settings.rank, stream(seed, "low rank"))
-        self.adam = torch.optim.Adam(self._trained(), lr=self.lr, fused=True)
         self.device = next(self.module.parameters()).device
+        self.optimizers = self._optimizers(settings.optimizer or str(getattr(estimator, "optimizer", "adam")))
         self.epochs = 0
         self.replayed, self.fresh = shares(settings.batch, retain.replay if replay is not None else 0.0)
         self.recalled = max(1, round(settings.batch * retain.share))
@@ -106,7 +110,7 @@ class Finetuning:
         """One step on labelled crops and on what is recalled."""
         recalled = [bank.pick(self.recalled, rng) for _, bank in self.recall]
         crops, targets = (torch.cat(part).to(self.device) for part in zip(*labelled, *recalled, strict=True))
-        crops, targets = self._mirror_some(crops, targets, rng)
+        crops, targets = self._moved(*self._mirror_some(crops, targets, rng), rng)
         truth = targets[: sum(len(target) for _, target in labelled)]
         joints = self.estimator.predict(crops).joints
         s = self.settings
@@ -126,11 +130,13 @@ class Finetuning:
             total, distilled, start = total + weight * distance, distilled + distance, start + self.recalled
         if self.retain.weights:
             total = total + self.retain.weights * self._distance()
-        self.adam.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         if self.low_rank is not None:
             self.low_rank.pull()
-        self.adam.step()
+        for optimizer in self.optimizers.values():
+            optimizer.step()
         if self.low_rank is not None:
             self.low_rank.push()
         return Progress(loss.detach(), distilled.detach(), kept.float().mean())
@@ -152,6 +158,31 @@ class Finetuning:
         crops = torch.where(flip[:, None, None, None], crops.flip(-1), crops)
         return crops, torch.where(flip[:, None, None], self.joint_set.mirrored(joints), joints)
 
+    def _moved(self, crops: Tensor, joints: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """crops (n,3,H,W) are turned, zoomed and shifted at random, joints (n,J,3) turned about the viewing axis."""
+        s = self.settings
+        if not (s.turn or s.zoom or s.shift):
+            return crops, joints
+        draw = (2 * torch.rand(len(crops), 4, generator=rng) - 1).to(crops)
+        angle, size = math.radians(s.turn) * draw[:, 0], 1 + s.zoom * draw[:, 1]
+        cos, sin = angle.cos(), angle.sin()
+        back = torch.stack([cos, sin, -sin, cos], dim=-1).reshape(-1, 2, 2) * size[:, None, None]
+        place = F.affine_grid(torch.cat([back, s.shift * draw[:, 2:, None]], dim=-1), list(crops.shape), False)
+        crops = F.grid_sample(crops, place, padding_mode="border", align_corners=False)
+        x, y, z = joints.unbind(-1)
+        cos, sin = cos[:, None].to(joints), sin[:, None].to(joints)
+        return crops, torch.stack([cos * x - sin * y, sin * x + cos * y, z], dim=-1)
+
+    def _optimizers(self, name: str) -> dict[str, torch.optim.Optimizer]:
+        """Muon for the filters, if it is chosen, and Adam for the rest."""
+        trained = self._trained()
+        filters = [p for p in trained if name == "muon" and p.dim() == 4 and p.shape[1] >= CHANNELS]
+        others = [p for p in trained if all(p is not q for q in filters)]
+        found: dict[str, torch.optim.Optimizer] = {"adam": torch.optim.Adam(others, lr=self.lr, fused=True)}
+        if filters:
+            found["muon"] = Muon(filters, lr=self.lr, bf16=lowers("auto", self.device))
+        return found
+
     def _trained(self) -> list[nn.Parameter]:
         """What the optimiser steps: everything, or biases and factors."""
         if self.low_rank is None:
@@ -169,7 +200,7 @@ class Finetuning:
 
     def _schedule(self, share: float) -> None:
         """``share`` of a round is over: warm up, then go linearly to zero, where the network settles."""
-        for group in self.adam.param_groups:
+        for group in (group for optimizer in self.optimizers.values() for group in optimizer.param_groups):
             group["lr"] = self.lr * min(1.0, (share + 1e-3) / WARMUP) * (1 - share)
 
     def _distance(self) -> Tensor:

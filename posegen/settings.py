@@ -156,7 +156,10 @@ class FinetuneSettings(Options):
     batch: PositiveInt = 32
     """Labelled images in a step; recalled ones come on top."""
     lr: PositiveFloat | None = None
-    """Adam's learning rate; without one, the estimator's own."""
+    """Learning rate; without one, the estimator's own."""
+    optimizer: Literal["adam", "muon"] | None = None
+    """What steps the filters of the network but for the first: without a choice, the estimator's own, or Adam. All else
+    is Adam's. Muon learns what is rare as fast as what is common."""
     rank: NonNegativeInt = 0
     """Rank of the change of each matrix and filter (low-rank adapters, merged when it ends); 0: any change."""
     d: PositiveFloat = 0.2
@@ -172,6 +175,12 @@ class FinetuneSettings(Options):
     """Appearances drawn for every picture before training and kept; 0 draws a new one in every step."""
     mirror: Share = 0.5
     """Share of the pictures in a step that are flipped left to right; none where joints do not know their side."""
+    turn: float = Field(default=0.0, ge=0, le=180)
+    """Degrees by which pictures are turned at most, in every step anew, with their labels."""
+    zoom: float = Field(default=0.0, ge=0, lt=1)
+    """Share by which they are made larger or smaller at most."""
+    shift: float = Field(default=0.0, ge=0, lt=1)
+    """Share of half of their side by which they are moved at most."""
 
 
 class EvaluateSettings(Options):

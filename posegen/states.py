@@ -59,7 +59,7 @@ def save_finetuning(path: Path, tuning: Finetuning) -> None:
     """Raises PosegenError, and keeps the old file, if a value is not finite or the disk is full."""
     tensors = {
         **prefixed("module", tuning.module.state_dict()),
-        **prefixed("adam", optimizer_tensors(tuning.adam)),
+        **{k: v for name, o in tuning.optimizers.items() for k, v in prefixed(name, optimizer_tensors(o)).items()},
         **(prefixed("low_rank", tuning.low_rank.tensors()) if tuning.low_rank is not None else {}),
         "epochs": torch.tensor(tuning.epochs),
     }
@@ -72,7 +72,8 @@ def load_finetuning(path: Path, tuning: Finetuning) -> None:
     tensors = load_tensors(path, REPAIR)
     _require(path, tensors, "epochs")
     load_module(tuning.module, without_prefix("module", tensors), path, REPAIR)
-    load_optimizer(tuning.adam, without_prefix("adam", tensors), path, REPAIR)
+    for name, optimizer in tuning.optimizers.items():
+        load_optimizer(optimizer, without_prefix(name, tensors), path, REPAIR)
     if tuning.low_rank is not None:
         factors = without_prefix("low_rank", tensors)
         _require(path, factors, *tuning.low_rank.tensors())

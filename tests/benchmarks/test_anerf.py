@@ -3,7 +3,8 @@
 ``pytest tests/benchmarks/test_anerf.py --benchmark-only -s`` prints seconds, ratios, PSNR, samples and memory. The
 published march takes minutes for one image, so it is timed on some of its rays and scaled; only where
 POSEGEN_BENCHMARK_WHOLE=1 is whole images drawn with it, from which PSNR and gradients are taken. Poses and views are
-drawn from a seed that no setting was chosen on. POSEGEN_BENCHMARK_SUBJECT names another subject than the shipped one.
+drawn from a seed that no setting was chosen on; POSEGEN_BENCHMARK_SEED takes another. POSEGEN_BENCHMARK_SUBJECT names
+another subject than the shipped one.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from posegen.types import Camera
 
 SUBJECT = os.environ.get("POSEGEN_BENCHMARK_SUBJECT", "s0")
 WHOLE = os.environ.get("POSEGEN_BENCHMARK_WHOLE") == "1"
-SEED, POSES, SLICE = 2026, 3, 1024
+SEED, POSES, SLICE = int(os.environ.get("POSEGEN_BENCHMARK_SEED", "2026")), 3, 1024
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import torch
 from posegen_discriminators.parts import Parts
 from posegen_priors.priors import Normal
 from posegen_starter.body import OpenBody
+from torch import Tensor, nn
 
 from posegen.appearance import Appearance
 from posegen.banks import Bank, labelled
@@ -21,7 +22,7 @@ from posegen.loop import PoseGen
 from posegen.protocols import PoseEstimator
 from posegen.settings import AppearanceSettings, CameraSettings, FinetuneSettings, RetainSettings, Settings
 from posegen.testing.blobs import BlobEstimator, BlobRenderer
-from posegen.types import Clip
+from posegen.types import Clip, Estimate
 
 PLAIN = AppearanceSettings(**dict.fromkeys(AppearanceSettings.model_fields, 0.0) | {"backgrounds": 1.0})
 """An appearance without chance, if there is one background and it is its own mirror image."""
@@ -79,6 +80,25 @@ def samples(n: int, seed: int = 11, size: int = 24) -> Samples:
 
 def bank(n: int, seed: int = 11, copies: int = 0, varied: AppearanceSettings = PLAIN) -> Bank:
     return labelled(samples(n, seed), BlobEstimator(rng(2)), appearance(varied), copies, rng(seed))
+
+
+class Filters(BlobEstimator):
+    """A network with filters, of which Muon steps the second."""
+
+    optimizer: str
+
+    def __init__(self) -> None:
+        super().__init__(rng(2))
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.module = nn.Sequential(
+                nn.Conv2d(3, 16, 4, 4), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1), nn.Flatten(), nn.Linear(256, 72)
+            )
+        self.module.requires_grad_(False)
+
+    def predict(self, crop: Tensor) -> Estimate:
+        assert self.module is not None
+        return Estimate(self.module(crop).unflatten(1, (24, 3)))
 
 
 def finetuning(

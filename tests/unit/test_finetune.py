@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from blob_parts import appearance, bank, body, finetuning, rng, samples
+from blob_parts import Filters, appearance, bank, body, finetuning, rng, samples
 from torch import Tensor, nn
 
 from posegen import losses
@@ -103,6 +103,75 @@ class TestMirror:
         assert torch.equal(kept[0], crops) and torch.equal(kept[1], joints)
 
 
+class TestMoved:
+    """Turned, zoomed and shifted pictures, with what their labels make of it."""
+
+    @staticmethod
+    def seen(tuning: Finetuning, x: float, y: float, seed: int) -> tuple[Tensor, Tensor]:
+        """Where a bright spot, from the middle in halves of the side, and a joint that was there are afterwards."""
+        line = (torch.arange(65) + 0.5) / 32.5 - 1
+        spot = (-((line - x) ** 2 + (line[:, None] - y) ** 2) / 0.005).exp()
+        joints = torch.tensor([x, y, 0.3]).expand(1, 24, 3)
+        crops, joints = tuning._moved(spot.expand(1, 3, 65, 65), joints, rng(seed))
+        mass = crops[0, 0] / crops[0, 0].sum()
+        return torch.stack([(mass * line).sum(), (mass * line[:, None]).sum()]), joints[0, 5]
+
+    @pytest.mark.parametrize("seed", [1, 2, 3])
+    def test_a_joint_is_turned_as_its_picture_is(self, seed: int) -> None:
+        spot, joint = self.seen(finetuning(turn=120.0), 0.5, -0.2, seed)
+        assert torch.allclose(spot, joint[:2], atol=0.01) and joint[2] == 0.3
+        assert (joint[:2] - torch.tensor([0.5, -0.2])).norm() > 0.1
+
+    def test_a_joint_stays_in_a_picture_that_is_zoomed_and_shifted(self) -> None:
+        spot, joint = self.seen(finetuning(zoom=0.3), 0.4, 0.2, 1)
+        assert spot[0] / spot[1] == pytest.approx(2, abs=0.05) and abs(spot[1] / 0.2 - 1) > 0.05
+        assert torch.equal(joint, torch.tensor([0.4, 0.2, 0.3]))
+        spot, joint = self.seen(finetuning(shift=0.3), 0.4, 0.2, 1)
+        assert 0.05 < (spot - torch.tensor([0.4, 0.2])).abs().max() <= 0.3
+        assert torch.equal(joint, torch.tensor([0.4, 0.2, 0.3]))
+
+    def test_every_picture_in_its_own_way_and_none_by_default(self) -> None:
+        crops, joints = torch.rand(4, 3, 8, 8), torch.randn(1, 24, 3).expand(4, -1, -1)
+        kept = finetuning()._moved(crops, joints, rng())
+        assert kept[0] is crops and kept[1] is joints
+        turned = finetuning(turn=40.0)._moved(crops, joints, rng())[1]
+        assert len(turned[:, 5].unique(dim=0)) == 4
+
+    def test_a_step_looks_at_moved_pictures(self) -> None:
+        losses = [
+            [p.loss.item() for p in train(finetuning(estimator=Deep(dropout=0.0), d=100.0, turn=t), bank(8))]
+            for t in (0.0, 90.0)
+        ]
+        assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+
+
+class TestOptimizer:
+    def test_settings_say_which_or_else_the_estimator(self) -> None:
+        estimator = Filters()
+        assert set(finetuning(estimator=estimator).optimizers) == {"adam"}
+        estimator.optimizer = "muon"
+        assert set(finetuning(estimator=estimator).optimizers) == {"adam", "muon"}
+        assert set(finetuning(estimator=estimator, optimizer="adam").optimizers) == {"adam"}
+
+    def test_filters_but_for_the_first_are_muon_s(self) -> None:
+        tuning = finetuning(estimator=Filters(), optimizer="muon")
+        stepped = {name: [p.shape for p in o.param_groups[0]["params"]] for name, o in tuning.optimizers.items()}
+        assert stepped == {"adam": [(16, 3, 4, 4), (16,), (16,), (72, 256), (72,)], "muon": [(16, 16, 3, 3)]}
+        before = weights(tuning)
+        train(tuning, bank(8))
+        assert not any(torch.equal(before[k], v) for k, v in weights(tuning).items())
+
+    def test_low_rank_factors_are_adam_s(self) -> None:
+        assert set(finetuning(estimator=Filters(), optimizer="muon", rank=2).optimizers) == {"adam"}
+
+    def test_both_follow_the_schedule(self) -> None:
+        tuning = finetuning(estimator=Filters(), optimizer="muon", lr=0.01, epochs=1)
+        for _ in tuning.epoch(bank(8), rng()):
+            adam, muon = (o.param_groups[0]["lr"] for o in tuning.optimizers.values())
+            assert adam == muon
+        assert adam < 0.01
+
+
 class TestEpoch:
     def test_settings_say_how_many_or_else_the_estimator(self) -> None:
         estimator = Deep()
@@ -150,7 +219,7 @@ class TestLearningRate:
     def rates(self, **settings: Any) -> list[float]:
         tuning, rates = finetuning(**settings), []
         for _ in range(tuning.settings.epochs):
-            rates += [tuning.adam.param_groups[0]["lr"] for _ in tuning.epoch(bank(8), rng())]
+            rates += [tuning.optimizers["adam"].param_groups[0]["lr"] for _ in tuning.epoch(bank(8), rng())]
         return rates
 
     def test_rises_and_falls_once_a_round(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from blob_parts import bank, finetuning, method
+from blob_parts import Filters, bank, finetuning, method
 
 from posegen import states
 from posegen.checkpoint import load_tensors, save_tensors
@@ -87,15 +87,22 @@ class TestFinetuning:
             losses += [p.loss for p in tuning.epoch(bank(6), torch.Generator().manual_seed(tuning.epochs))]
         return losses
 
-    @pytest.mark.parametrize(("stop", "rank"), [(1, 0), (2, 0), (1, 2)])
-    def test_training_goes_on_to_the_same_bits(self, tmp_path: Path, stop: int, rank: int) -> None:
-        settings: dict[str, Any] = {"epochs": 3, "batch": 4, "rank": rank}
-        whole = finetuning(**settings)
+    @pytest.mark.parametrize(
+        ("stop", "more"),
+        [(1, {}), (2, {}), (1, {"rank": 2}), (1, {"optimizer": "muon"}), (2, {"turn": 30.0})],
+    )
+    def test_training_goes_on_to_the_same_bits(self, tmp_path: Path, stop: int, more: dict[str, Any]) -> None:
+        settings: dict[str, Any] = {"epochs": 3, "batch": 4, **more}
+
+        def start() -> Finetuning:
+            return finetuning(estimator=Filters() if "optimizer" in more else None, **settings)
+
+        whole = start()
         expected = self.epochs(whole, 3)
-        first = finetuning(**settings)
+        first = start()
         losses = self.epochs(first, stop)
         states.save_finetuning(tmp_path / "f", first)
-        again = finetuning(**settings)
+        again = start()
         states.load_finetuning(tmp_path / "f", again)
         assert again.epochs == stop
         losses += self.epochs(again, 3 - stop)

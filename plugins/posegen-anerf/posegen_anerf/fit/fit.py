@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 
 from posegen.errors import AssetError, PosegenError, UsageError
 from posegen.nn.checkpoint import save_arrays
+from posegen.nn.muon import Muon
 from posegen.nn.precision import lowers
 from posegen.types import Views
 from posegen_anerf.config import PRESETS, FieldConfig
@@ -26,7 +27,6 @@ from posegen_anerf.fit import losses, network
 from posegen_anerf.fit.draw import March, draw
 from posegen_anerf.fit.hull import Hull
 from posegen_anerf.fit.measure import Quality, measure
-from posegen_anerf.fit.muon import Muon
 from posegen_anerf.fit.options import FitOptions
 from posegen_anerf.fit.pixels import Pixels, rays_of
 from posegen_anerf.fit.poses import Poses

@@ -16,8 +16,9 @@ _RMS = 0.2  # root mean square of a step over the learning rate, as that of Adam
 class Muon(torch.optim.Optimizer):
     """Momentum whose every direction counts alike: the nearest matrix with orthonormal rows, or columns.
 
-    A field learns what is rare in its input (fine detail) last with Adam; here as fast as what is common.
-    parameters: matrices.  lr: as Adam's.  bf16: compute the orthogonal matrices in bfloat16.
+    A network learns what is rare in its input (fine detail) last with Adam; here as fast as what is common.
+    parameters: matrices, or filters, whose rows are their outputs.  lr: as Adam's.  bf16: compute the orthogonal
+    matrices in bfloat16.
     """
 
     def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.95, bf16: bool = False) -> None:
@@ -33,8 +34,8 @@ class Muon(torch.optim.Optimizer):
                     continue
                 momentum = self.state[p].setdefault("momentum", torch.zeros_like(p))
                 momentum.lerp_(p.grad, 1 - group["momentum"])
-                step = orthogonal(p.grad.lerp(momentum, group["momentum"]).to(self.dtype))
-                p.add_(step.to(p), alpha=-group["lr"] * _RMS * math.sqrt(max(p.shape)))
+                step = orthogonal(p.grad.lerp(momentum, group["momentum"]).flatten(1).to(self.dtype))
+                p.add_(step.to(p).view(p.shape), alpha=-group["lr"] * _RMS * math.sqrt(max(step.shape)))
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
