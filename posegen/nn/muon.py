@@ -45,4 +45,5 @@ def orthogonal(matrix: Tensor) -> Tensor:
     for _ in range(_STEPS):
         square = x @ x.T
         x = _A * x + (_B * square + _C * square @ square) @ x
-    return x if matrix.shape[0] <= matrix.shape[1] else x.T
+    turned: Tensor = x if matrix.shape[0] <= matrix.shape[1] else x.T
+    return turned
