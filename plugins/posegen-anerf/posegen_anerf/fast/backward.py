@@ -12,7 +12,7 @@ from posegen_anerf.fast.weights import BATCH, bits
 from posegen_anerf.volume import PADDING
 
 _SCALE = 1 + 2 * PADDING
-_SMALL = 0.2
+_SMALL = 0.3
 """Of the least nodes, which make up this share of all gradients of densities and of colours, some stand for all."""
 
 
