@@ -24,7 +24,7 @@ def project(folder) -> dict:
     ("name", "installed", "end"),
     [
         ("run", ". ./plugins/*", ".venv/bin/posegen run"),
-        ("test", '-e ".[test]" ./plugins/*', ".venv/bin/python -m pytest -n auto --dist loadfile"),
+        ("test", '-e . -e ".[test]" ./plugins/*', ".venv/bin/python -m pytest -n auto --dist loadfile"),
     ],
 )
 def test_each_command_is_one_line_that_needs_only_python_and_pip(name, installed, end):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from anerf_people import SMALL, balls, person
 from posegen_anerf.fast import integrate
+from posegen_anerf.fast.backward import _counting
 from posegen_anerf.fast.calibrate import calibrate
 from posegen_anerf.fast.draw import FastMarch, Settings
 from posegen_anerf.fast.scene import frames
@@ -143,6 +144,24 @@ def test_gradients_against_finite_differences():
             assert float((leaves[i].grad * way).sum()) == pytest.approx(
                 slope, rel=0.03, abs=0.05 * float(leaves[i].grad.norm())
             )
+
+
+def test_small_gradients_are_sampled_without_bias():
+    """Those that stand for others make up for them; the large ones are all there, once."""
+    g = torch.Generator().manual_seed(0)
+    size = (torch.rand(4000, generator=g) ** 6).numpy()
+    node, times = _counting(size, size)
+    assert len(node) < 0.8 * len(size) and (np.diff(node) > 0).all()
+    assert float((size[node] * times).sum()) == pytest.approx(float(size.sum()), rel=1e-3)
+    largest = np.argsort(size)[-200:]
+    assert np.isin(largest, node).all() and (times[np.isin(node, largest)] == 1).all()
+    assert len(_counting(0 * size, 0 * size)[0]) == 0
+
+
+def test_a_gradient_that_is_no_number_stays_visible(subject):
+    pose, camera, flow = some_pose(), orbit(some_view(), size=24), cotangent(1, 24)
+    flow[0, 0, 12, 12] = torch.nan
+    assert gradients(FastMarch(subject, Settings(), CPU), subject, pose, camera, flow)[0].isnan().all()
 
 
 # ---------------------------------------------------------------- what is culled

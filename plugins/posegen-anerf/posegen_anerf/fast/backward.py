@@ -45,6 +45,8 @@ def _counting(density: Floats, colour: Floats) -> tuple[NDArray[np.intp], Floats
     rays (systematic sampling): on average nothing is lost.
     """
     size = sum(part / max(float(part.sum(dtype=np.float64)), 1e-30) for part in (density, colour))
+    if not np.isfinite(size).all():  # what is wrong stays visible
+        return np.arange(len(size)), np.ones(len(size), np.float32)
     ordered = np.sort(size[size > 0])
     if not len(ordered):
         return np.empty(0, np.intp), np.empty(0, np.float32)

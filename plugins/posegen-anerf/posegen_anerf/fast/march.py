@@ -20,9 +20,8 @@ Ints = NDArray[np.int32]
 FAINT = 1e-5
 """A node whose share in its ray's colour is smaller has its colour left out. Ten times as much would be no loss in a
 picture, but one in its gradient: where density begins, its share is small and changes fast."""
-
-
 _SIZES = (64, 128, 256, 512, 768, 1024, 1536, BATCH)
+"""Of batches: for each new one oneDNN would have to write its program anew."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,5 +186,5 @@ def _colours(
 
 
 def _full(count: int) -> int:
-    """Batches come in few sizes: for each new one oneDNN would have to write its program anew."""
+    """Rows of the batch that holds so many samples."""
     return next(size for size in _SIZES if size >= count)
