@@ -36,8 +36,8 @@ class Context:
         self.estimator = self.parts.estimator
         self.joint_set = self.parts.renderer.body.joint_set(self.estimator.joint_set)
         source, body = self.settings.real_poses, self.parts.renderer.body
-        clips = read_motion(source, body.rest_joints) if source else self.parts.motion.clips("train")
-        self.real_poses = RealPoses(clips, device=self.settings.device)
+        self.clips = read_motion(source, body.rest_joints) if source else self.parts.motion.clips("train")
+        self.real_poses = RealPoses(self.clips, device=self.settings.device)
         if self.settings.retain.dataset:
             parse(self.settings.retain.dataset)
         self.appearance = Appearance(self.settings.appearance, self.parts.photos.backgrounds("train"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import torch
@@ -11,15 +10,11 @@ from torch import Tensor
 from posegen import alarms, losses
 from posegen.appearance import Appearance
 from posegen.datasets.generated import Samples, to_bytes
-from posegen.datasets.poses import RealPoses, bent
-from posegen.geometry import box_from_alpha, frame, from_spherical, orbit
+from posegen.geometry import box_from_alpha, frame, orbit
 from posegen.protocols import PoseEstimator, Renderer
 from posegen.settings import CameraSettings
 
 BATCH = 32  # samples rendered at once
-
-# what estimators are trained on: a camera at chest height, anywhere around an upright person
-IN_DISTRIBUTION_ELEVATION = (-5.0, 15.0)  # degrees
 
 
 @torch.no_grad()
@@ -66,29 +61,6 @@ def render_samples(
         )
         samples = samples[render.alpha.flatten(1).amax(1) > 0.5].to("cpu")
         yield samples if candidates == 1 else _hardest(samples, len(pose) // candidates)
-
-
-def in_distribution(
-    n: int, real_poses: RealPoses, rng: torch.Generator, facing: float | None = None, bend: float = 0.0
-) -> tuple[Tensor, Tensor]:
-    """Real poses, bent a little, seen by ordinary cameras: theta (n,23,3), view K (n,3)."""
-    view = ordinary_views(n, rng, facing)
-    theta = bent(real_poses.sample(n, rng), bend, rng)
-    return theta, view.to(theta)
-
-
-def ordinary_views(n: int, rng: torch.Generator, facing: float | None = None) -> Tensor:
-    """Cameras at chest height, on the generator's device: view K (n,3).
-
-    facing: standard deviation of the azimuth in degrees; None is any azimuth alike.
-    """
-    low, high = (math.radians(e) for e in IN_DISTRIBUTION_ELEVATION)
-    elevation = low + (high - low) * torch.rand(n, generator=rng, device=rng.device)
-    if facing is None:
-        azimuth = (2 * torch.rand(n, generator=rng, device=rng.device) - 1) * math.pi
-    else:
-        azimuth = math.radians(facing) * torch.randn(n, generator=rng, device=rng.device)
-    return from_spherical(azimuth, elevation)
 
 
 def _hardest(samples: Samples, n: int) -> Samples:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from posegen.datasets.poses import bent
-from posegen.generate import ordinary_views
+from posegen.datasets.upright import ordinary_views
 from posegen.geometry import from_spherical, to_spherical, uniform_sphere
 
 if TYPE_CHECKING:

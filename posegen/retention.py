@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from posegen import banks, drawing, states
 from posegen.datasets.photos import read_folder
+from posegen.datasets.upright import Upright
 from posegen.finetune import Finetuning, passes, shares
-from posegen.generate import in_distribution
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,9 +40,7 @@ def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
         renders = drawing.rendered(
             context,
             context.directory.dataset / "replay",
-            lambda: in_distribution(
-                count, context.real_poses, context.stream("replay"), retain.facing, context.settings.loop.bend
-            ),
+            lambda: _ordinary(context, count),
             retain.subjects,
             judged=False,
         )
@@ -63,6 +61,14 @@ def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
     if context.directory.finetuning.is_file():
         states.load_finetuning(context.directory.finetuning, made)
     return made
+
+
+def _ordinary(context: Context, count: int) -> tuple[Tensor, Tensor]:
+    """Poses and views as the estimator knows them: theta (count,23,3), view K (count,3)."""
+    settings = context.settings
+    people = Upright(context.clips, bend=settings.loop.bend, facing=settings.retain.facing)
+    theta, view = people.sample(count, context.stream("replay"))
+    return theta.to(settings.device), view.to(settings.device)
 
 
 def _replayed(context: Context, samples: int) -> int:

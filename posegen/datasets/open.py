@@ -16,12 +16,12 @@ from torch import Tensor
 
 from posegen.datasets.generated import to_bytes
 from posegen.datasets.photos import photo_box
+from posegen.datasets.upright import stands
 from posegen.errors import UsageError, nearest
-from posegen.geometry import box_from_alpha, frame, from_spherical, orbit, relative, rotvec_to_rotmat, uniform_sphere
+from posegen.geometry import box_from_alpha, frame, from_spherical, orbit, relative, uniform_sphere
 from posegen.protocols import Motion, Photos, Renderer
 
 DISTANCE, SIZE = 4.0, 256  # metres, pixels
-UPRIGHT = math.cos(math.radians(30))
 ACROBATIC = ("humanoid3d_cartwheel", "humanoid3d_getup_faceup", "humanoid3d_spinkick")
 
 
@@ -109,7 +109,7 @@ def _poses(split: Split, motion: Motion) -> Tensor:
         clips = motion.clips("test")
     poses = torch.cat([c.poses.float() for c in clips]) if clips else torch.empty(0, 24, 3)
     if split.poses == "upright":
-        poses = poses[rotvec_to_rotmat(poses[:, 0])[:, 1, 1] > UPRIGHT]
+        poses = poses[stands(poses[:, 0])]
     if not len(poses):
         raise UsageError(
             f"split '{split.name}' of the open benchmark finds no poses in this motion",

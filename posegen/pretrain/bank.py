@@ -18,9 +18,9 @@ from torch import Tensor
 from posegen.appearance import Appearance
 from posegen.checkpoint import load_tensors, save_array, save_tensors, write_text
 from posegen.datasets.generated import to_bytes
+from posegen.datasets.upright import Upright
 from posegen.errors import AssetError, UsageError
 from posegen.geometry import box_from_alpha, frame, orbit, resample
-from posegen.pretrain.poses import Upright
 from posegen.pretrain.settings import Pretraining
 from posegen.protocols import Motion, Photos, Renderer
 from posegen.seeding import stream
@@ -82,7 +82,8 @@ def open_bank(
         ("train", motion.clips("train"), settings.bank.pictures),
         ("validation", motion.clips("validation"), settings.bank.validation),
     ):
-        poses = Upright(clips, settings.bank)
+        b = settings.bank
+        poses = Upright(clips, recombine=b.recombine, blend=b.blend, bend=b.bend, roll=b.roll)
         shards = [folder / f"{part}-{i:03d}.npy" for i in range(-(-count // SHARD))]
         done = [shard for shard in shards if shard.with_suffix(".safetensors").is_file()]
         with track.phase(f"draw pictures ({part})", count, done=min(count, SHARD * len(done))) as phase:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
 import torch
 from blob_parts import PLAIN, appearance, body, rng
 from posegen_mesh.renderer import MeshRenderer
-from posegen_starter.motion import StarterMotion
 
 from posegen import generate, losses
 from posegen.datasets.generated import Samples, concatenate
-from posegen.datasets.poses import RealPoses
-from posegen.generate import IN_DISTRIBUTION_ELEVATION, in_distribution, render_samples
-from posegen.geometry import frame, orbit, to_spherical
+from posegen.generate import render_samples
+from posegen.geometry import frame, orbit
 from posegen.protocols import Renderer
 from posegen.settings import AppearanceSettings, CameraSettings
 from posegen.testing.blobs import BlobEstimator, BlobRenderer
@@ -139,26 +136,3 @@ class TestBatch:
         theta, view = proposals(5)
         assert torch.equal(drawn.theta, theta[[0, 2]]) and torch.equal(drawn.view, view[[0, 2]])
         assert len(drawn.image) == len(drawn.box) == len(drawn.truth) == len(drawn.error) == 2
-
-
-class TestInDistribution:
-    def drawn(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-        real = RealPoses(StarterMotion(StarterMotion.Options()).clips("train"))
-        return in_distribution(n, real, rng(5))
-
-    def test_cameras_stand_at_chest_height_on_every_side(self) -> None:
-        azimuth, elevation, roll = to_spherical(self.drawn(2000)[1])
-        degrees = elevation.rad2deg()
-        low, high = IN_DISTRIBUTION_ELEVATION
-        assert degrees.min() >= low - 1e-3 and degrees.max() <= high + 1e-3
-        assert degrees.mean().item() == pytest.approx((low + high) / 2, abs=0.5)
-        counts = torch.histc(azimuth, bins=8, min=-math.pi, max=math.pi)
-        assert counts.min() > 200 and counts.max() < 300
-        assert roll.abs().max() < 1e-3
-
-    def test_poses_are_real_and_all_of_one_seed(self) -> None:
-        theta, view = self.drawn(40)
-        again = self.drawn(40)
-        assert theta.shape == (40, 23, 3) and view.shape == (40, 3)
-        assert torch.equal(theta, again[0]) and torch.equal(view, again[1])
-        assert theta.std() > 0.1

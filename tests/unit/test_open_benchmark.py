@@ -14,8 +14,9 @@ from posegen_starter.photos import StarterPhotos
 from torch.nn import functional as F
 
 from posegen.body.joints import JOINT_SETS
-from posegen.datasets.open import ACROBATIC, NAMES, SIZE, SPLITS, UPRIGHT, Shots, check, shots
+from posegen.datasets.open import ACROBATIC, NAMES, SIZE, SPLITS, Shots, check, shots
 from posegen.datasets.photos import photo_box
+from posegen.datasets.upright import LEAN
 from posegen.errors import UsageError
 from posegen.geometry import rotvec_to_rotmat
 from posegen.types import Camera, Clip, Render
@@ -220,7 +221,7 @@ class TestViews:
 
     def test_the_person_stands_upright_where_it_should(self) -> None:
         upright = {
-            pose[1:].numpy().tobytes() for pose in frames("test") if rotvec_to_rotmat(pose[None, 0])[0, 1, 1] > UPRIGHT
+            pose[1:].numpy().tobytes() for pose in frames("test") if rotvec_to_rotmat(pose[None, 0])[0, 1, 1] > LEAN
         }
         assert rows(torch.cat(recorded("ind").poses)) == upright
         assert 0 < len(upright) <= len(frames("test"))

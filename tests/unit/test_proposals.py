@@ -12,7 +12,8 @@ from torch import Tensor
 
 from posegen.datasets.generated import Samples
 from posegen.datasets.poses import mirror
-from posegen.generate import IN_DISTRIBUTION_ELEVATION, render_samples
+from posegen.datasets.upright import ELEVATION
+from posegen.generate import render_samples
 from posegen.geometry import to_spherical
 from posegen.proposals import draw, learned
 from posegen.settings import CameraSettings, LoopSettings
@@ -50,7 +51,7 @@ class TestSources:
 
     def test_ordinary_views_are_at_chest_height_all_around(self) -> None:
         azimuth, elevation, roll = to_spherical(drawn(views="in_distribution")[1])
-        low, high = (math.radians(e) for e in IN_DISTRIBUTION_ELEVATION)
+        low, high = (math.radians(e) for e in ELEVATION)
         assert low - 1e-4 <= elevation.min() < elevation.max() <= high + 1e-4
         assert roll.abs().max() < 1e-3
         assert azimuth.min() < -2.9 and azimuth.max() > 2.9
