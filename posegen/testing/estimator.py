@@ -174,7 +174,8 @@ def can_be_finetuned(case: Case) -> None:
                 return
             for p, g in pairs:
                 p += size * g / length
-    require(False, "a small step against the gradient of module's parameters must lower the joints' error")
+    told = "a small step against the gradient of module's parameters must lower the joints' error (in float32: bfloat16"
+    require(False, f"{told}'s rounding hides small steps)")
 
 
 def _images(case: Case) -> tuple[Tensor, Tensor]:
