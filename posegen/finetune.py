@@ -166,7 +166,8 @@ class Finetuning:
         draw = (2 * torch.rand(len(crops), 4, generator=rng) - 1).to(crops)
         angle, size = math.radians(s.turn) * draw[:, 0], 1 + s.zoom * draw[:, 1]
         cos, sin = angle.cos(), angle.sin()
-        back = torch.stack([cos, sin, -sin, cos], dim=-1).reshape(-1, 2, 2) * size[:, None, None]
+        tall = crops.shape[-2] / crops.shape[-1]  # places count halves of each side
+        back = torch.stack([cos, sin * tall, -sin / tall, cos], dim=-1).reshape(-1, 2, 2) * size[:, None, None]
         place = F.affine_grid(torch.cat([back, s.shift * draw[:, 2:, None]], dim=-1), list(crops.shape), False)
         crops = F.grid_sample(crops, place, padding_mode="border", align_corners=False)
         x, y, z = joints.unbind(-1)

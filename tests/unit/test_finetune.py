@@ -107,18 +107,19 @@ class TestMoved:
     """Turned, zoomed and shifted pictures, with what their labels make of it."""
 
     @staticmethod
-    def seen(tuning: Finetuning, x: float, y: float, seed: int) -> tuple[Tensor, Tensor]:
-        """Where a bright spot, from the middle in halves of the side, and a joint that was there are afterwards."""
-        line = (torch.arange(65) + 0.5) / 32.5 - 1
-        spot = (-((line - x) ** 2 + (line[:, None] - y) ** 2) / 0.005).exp()
+    def seen(tuning: Finetuning, x: float, y: float, seed: int, height: int = 65) -> tuple[Tensor, Tensor]:
+        """Where a bright spot, from the middle in halves of the width, and a joint that was there are afterwards."""
+        across, down = ((torch.arange(n) + 0.5 - n / 2) / 32.5 for n in (65, height))
+        spot = (-((across - x) ** 2 + (down[:, None] - y) ** 2) / 0.005).exp()
         joints = torch.tensor([x, y, 0.3]).expand(1, 24, 3)
-        crops, joints = tuning._moved(spot.expand(1, 3, 65, 65), joints, rng(seed))
+        crops, joints = tuning._moved(spot.expand(1, 3, height, 65), joints, rng(seed))
         mass = crops[0, 0] / crops[0, 0].sum()
-        return torch.stack([(mass * line).sum(), (mass * line[:, None]).sum()]), joints[0, 5]
+        return torch.stack([(mass * across).sum(), (mass * down[:, None]).sum()]), joints[0, 5]
 
+    @pytest.mark.parametrize("height", [65, 91])
     @pytest.mark.parametrize("seed", [1, 2, 3])
-    def test_a_joint_is_turned_as_its_picture_is(self, seed: int) -> None:
-        spot, joint = self.seen(finetuning(turn=120.0), 0.5, -0.2, seed)
+    def test_a_joint_is_turned_as_its_picture_is(self, seed: int, height: int) -> None:
+        spot, joint = self.seen(finetuning(turn=120.0), 0.5, -0.2, seed, height)
         assert torch.allclose(spot, joint[:2], atol=0.01) and joint[2] == 0.3
         assert (joint[:2] - torch.tensor([0.5, -0.2])).norm() > 0.1
 
