@@ -16,6 +16,7 @@ from posegen.discovery import one_line
 from posegen.errors import PluginError, PosegenError, UsageError
 from posegen.layers import Key, Layer
 from posegen.options import Options
+from posegen.pace import paced
 from posegen.settings import Selection, Settings
 
 PROTOCOLS: dict[str, type] = {
@@ -82,8 +83,8 @@ def _check_names(settings: Settings, given: Layer) -> None:
 
 def _check_replay(settings: Settings) -> None:
     """Raises UsageError where nothing is replayed although a dataset is given, or where replaying leaves no room."""
-    batch = settings.finetune.batch
-    replayed = round(batch * settings.retain.replay)
+    pace = paced(settings.finetune, settings.retain)
+    batch, replayed = pace.batch, pace.replayed
     if settings.retain.dataset and not replayed:
         raise UsageError(
             f"{settings.retain.dataset} is to be replayed, but in no step of {batch} pictures",

@@ -21,6 +21,7 @@ from posegen.banks import Bank
 from posegen.low_rank import LowRank
 from posegen.nn.muon import Muon
 from posegen.nn.precision import lowers
+from posegen.pace import Pace, paced
 from posegen.seeding import stream
 from posegen.types import JointSet
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 WARMUP = 0.05  # share of a round in which the learning rate rises
 CHANNELS = 16  # a filter sees at least, for Muon: the first one sees colours, and some see one channel each
-PASSES = 3  # over the samples of a round, where neither settings nor estimator say how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +40,6 @@ class Progress:
     loss: Tensor
     recalled: Tensor
     kept: Tensor
-
-
-def passes(settings: FinetuneSettings, estimator: PoseEstimator) -> int:
-    """Epochs in a round: the settings', or what suits the estimator."""
-    return settings.epochs or int(getattr(estimator, "epochs", PASSES))
-
-
-def shares(batch: int, replay: float) -> tuple[int, int]:
-    """How many pictures of a batch are replayed, and how many are generated samples: at least one."""
-    replayed = round(batch * replay)
-    return replayed, max(1, batch - replayed)
 
 
 class Finetuning:
@@ -78,39 +67,41 @@ class Finetuning:
         self.module: nn.Module = estimator.module
         self.original = {name: p.detach().clone() for name, p in self.module.named_parameters()}
         self.lr = settings.lr or estimator.lr
-        self.passes = passes(settings, estimator)
-        """Epochs in a round."""
+        self.pace: Pace = paced(settings, retain, estimator)
+        if replay is None:
+            self.pace = self.pace._replace(replay=0.0)
         self.low_rank: LowRank | None = None
         if settings.rank:
             self.low_rank = LowRank(self.module.parameters(), settings.rank, stream(seed, "low rank"))
         self.device = next(self.module.parameters()).device
-        self.optimizers = self._optimizers(settings.optimizer or str(getattr(estimator, "optimizer", "adam")))
+        self.optimizers = self._optimizers(self.pace.optimizer)
         self.epochs = 0
-        self.replayed, self.fresh = shares(settings.batch, retain.replay if replay is not None else 0.0)
-        self.recalled = max(1, round(settings.batch * retain.share))
 
     def steps(self, samples: int) -> int:
         """Steps in one epoch over so many samples."""
-        return math.ceil(samples / self.fresh)
+        return math.ceil(samples / self.pace.fresh)
 
     def epoch(self, pool: Bank, rng: torch.Generator) -> Iterator[Progress]:
         """One pass over the generated samples, with its share of the round's learning-rate schedule."""
         self._unfreeze()
         order = torch.randperm(len(pool), generator=rng)
-        for i, chosen in enumerate(torch.split(order, self.fresh)):
-            self._schedule((self.epochs % self.passes + i / self.steps(len(pool))) / self.passes)
+        for i, chosen in enumerate(torch.split(order, self.pace.fresh)):
+            self._schedule((self.epochs % self.pace.epochs + i / self.steps(len(pool))) / self.pace.epochs)
             labelled = [pool.draw(chosen, rng)]
-            if self.replay is not None and self.replayed:
-                labelled.append(self.replay.pick(self.replayed, rng))
+            if self.replay is not None and self.pace.replayed:
+                labelled.append(self.replay.pick(self.pace.replayed, rng))
             yield self.step(labelled, rng)
         self.module.eval().requires_grad_(False)
         self.epochs += 1
 
     def step(self, labelled: list[tuple[Tensor, Tensor]], rng: torch.Generator) -> Progress:
         """One step on labelled crops and on what is recalled."""
-        recalled = [bank.pick(self.recalled, rng) for _, bank in self.recall]
+        recalled = [bank.pick(self.pace.recalled, rng) for _, bank in self.recall]
         crops, targets = (torch.cat(part).to(self.device) for part in zip(*labelled, *recalled, strict=True))
-        crops, targets = self._moved(*self._mirror_some(crops, targets, rng), rng)
+        crops, targets = self._mirror_some(crops, targets, rng)
+        fresh = len(labelled[0][1])
+        moved = self._moved(crops[:fresh], targets[:fresh], rng)  # ordinary people stay as they are known
+        crops, targets = (torch.cat([new, part[fresh:]]) for new, part in zip(moved, (crops, targets), strict=True))
         truth = targets[: sum(len(target) for _, target in labelled)]
         joints = self.estimator.predict(crops).joints
         s = self.settings
@@ -125,9 +116,9 @@ class Finetuning:
         )
         total, distilled, start = loss, loss.new_zeros(()), len(truth)
         for weight, _ in self.recall:
-            part = slice(start, start + self.recalled)
+            part = slice(start, start + self.pace.recalled)
             distance = (joints[part] - targets[part]).norm(dim=-1).mean()
-            total, distilled, start = total + weight * distance, distilled + distance, start + self.recalled
+            total, distilled, start = total + weight * distance, distilled + distance, start + self.pace.recalled
         if self.retain.weights:
             total = total + self.retain.weights * self._distance()
         for optimizer in self.optimizers.values():
@@ -143,12 +134,9 @@ class Finetuning:
 
     @torch.no_grad()
     def average(self) -> None:
-        """Mix the original weights in (Wortsman et al. 2022); the settings or the estimator say how many."""
-        share = self.retain.average
-        if share is None:
-            share = float(getattr(self.estimator, "average", 1.0))
+        """Mix the original weights in (Wortsman et al. 2022)."""
         for name, p in self.module.named_parameters():
-            p.lerp_(self.original[name], 1 - share)
+            p.lerp_(self.original[name], 1 - self.pace.average)
 
     def _mirror_some(self, crops: Tensor, joints: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Random ones of crops (n,3,H,W) and joints (n,J,3) are flipped left to right."""
@@ -160,7 +148,7 @@ class Finetuning:
 
     def _moved(self, crops: Tensor, joints: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """crops (n,3,H,W) are turned, zoomed and shifted at random, joints (n,J,3) turned about the viewing axis."""
-        s = self.settings
+        s = self.pace
         if not (s.turn or s.zoom or s.shift):
             return crops, joints
         draw = (2 * torch.rand(len(crops), 4, generator=rng) - 1).to(crops)

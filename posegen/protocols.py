@@ -77,9 +77,7 @@ class PoseEstimator(Protocol):
     black box.  ``lr``: the learning rate that suits its fine-tuning.  ``frozen``: patterns (``fnmatch``) of the names
     of parameters that fine-tuning leaves as they are.
 
-    What an estimator may have beside these: ``epochs``, the passes over its samples that suit its fine-tuning;
-    ``average``, the share of the fine-tuned weights that it should keep in an average with the original ones;
-    ``optimizer``, adam or muon, see ``finetune.optimizer``;
+    What an estimator may have beside these: ``pace``, a ``posegen.pace.Pace`` that suits its fine-tuning;
     ``weights``, a name of the weights that every result shows; ``smpl``, the neutral SMPL that its weights carry, or
     None, which stands in for a file of it that is not registered; ``official_checkpoint()``, the content of an upstream
     checkpoint with the present weights, for ``posegen export-weights``; and ``context(picture, box, intrinsics=None)``,

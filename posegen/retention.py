@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from posegen import banks, drawing, states
 from posegen.datasets.photos import read_folder
 from posegen.datasets.upright import Upright
-from posegen.finetune import Finetuning, passes, shares
+from posegen.finetune import Finetuning
+from posegen.pace import paced
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from posegen.context import Context
+    from posegen.pace import Pace
 
 
 def people(context: Context) -> Tensor | None:
@@ -27,16 +29,17 @@ def people(context: Context) -> Tensor | None:
 def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
     """Fine-tuning where the run left it. What it recalls comes from the original estimator, so that comes first."""
     retain, labelled, recall = context.settings.retain, None, []
+    pace = paced(context.settings.finetune, retain, context.estimator)
     if photos is not None:
         shown = drawing.bank(context, "photos", lambda *how: banks.photographs(photos, *how))
         recall.append((retain.photos, shown))
-    pictures = _replayed(context, samples)
+    pictures = _replayed(context, pace, samples)
     if pictures and retain.dataset:
         replayed = drawing.replayed(context, pictures)
         labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(replayed, *how))
     replay = 0 if retain.dataset else pictures
     if replay or retain.renders:
-        count = replay + (max(1, round(retain.share * samples)) if retain.renders else 0)
+        count = replay + (max(1, round(pace.share * samples)) if retain.renders else 0)
         renders = drawing.rendered(
             context,
             context.directory.dataset / "replay",
@@ -71,9 +74,7 @@ def _ordinary(context: Context, count: int) -> tuple[Tensor, Tensor]:
     return theta.to(settings.device), view.to(settings.device)
 
 
-def _replayed(context: Context, samples: int) -> int:
+def _replayed(context: Context, pace: Pace, samples: int) -> int:
     """How many pictures to replay, so that the last round, of all samples, sees each ``retain.repeats`` times."""
-    settings, repeats = context.settings.finetune, context.settings.retain.repeats
-    replayed, fresh = shares(settings.batch, context.settings.retain.replay)
-    seen = replayed * math.ceil(samples * context.settings.loop.rounds / fresh) * passes(settings, context.estimator)
-    return math.ceil(seen / repeats)
+    seen = pace.replayed * math.ceil(samples * context.settings.loop.rounds / pace.fresh) * pace.epochs
+    return math.ceil(seen / pace.repeats)

@@ -125,16 +125,16 @@ class RetainSettings(Options):
 
     photos: NonNegativeFloat = 1.0
     """Weight of distillation from the original network on photographs of people."""
-    share: Share = 0.25
+    share: Share | None = None
     """Photographs, and renders, that go on being distilled, as a share of a batch; as large a share of the number of
-    samples are the renders."""
+    samples are the renders. Without a number, the estimator's own."""
     folder: Path | None = None
     """A folder of square crops of people, unlabelled; without one, the starter's training photographs."""
     renders: NonNegativeFloat = 0.0
     """Weight of distillation from the original network on in-distribution renders."""
-    replay: Share = 0.4
-    """Share of in-distribution renders, with their labels, in every batch."""
-    repeats: PositiveFloat = 4.0
+    replay: Share | None = None
+    """Share of in-distribution renders, with their labels, in every batch; without a number, the estimator's own."""
+    repeats: PositiveFloat | None = None
     """How often one of these is seen in the last round: the fewer times, the more different ones are drawn. What is
     seen often is learned by heart, and keeps little else."""
     subjects: tuple[str, ...] = ("s1", "s2", "s3")
@@ -152,14 +152,14 @@ class RetainSettings(Options):
 
 class FinetuneSettings(Options):
     epochs: PositiveInt | None = None
-    """Passes over the generated samples in each round; without a number, the estimator's own."""
-    batch: PositiveInt = 32
+    """Passes over the generated samples in each round; without a number, here and below, the estimator's own."""
+    batch: PositiveInt | None = None
     """Labelled images in a step; recalled ones come on top."""
     lr: PositiveFloat | None = None
     """Learning rate; without one, the estimator's own."""
     optimizer: Literal["adam", "muon"] | None = None
-    """What steps the filters of the network but for the first: without a choice, the estimator's own, or Adam. All else
-    is Adam's. Muon learns what is rare as fast as what is common."""
+    """What steps the filters of the network but for the first; all else is Adam's. Muon learns what is rare as fast as
+    what is common."""
     rank: NonNegativeInt = 0
     """Rank of the change of each matrix and filter (low-rank adapters, merged when it ends); 0: any change."""
     d: PositiveFloat = 0.2
@@ -175,11 +175,11 @@ class FinetuneSettings(Options):
     """Appearances drawn for every picture before training and kept; 0 draws a new one in every step."""
     mirror: Share = 0.5
     """Share of the pictures in a step that are flipped left to right; none where joints do not know their side."""
-    turn: float = Field(default=0.0, ge=0, le=180)
-    """Degrees by which pictures are turned at most, in every step anew, with their labels."""
-    zoom: float = Field(default=0.0, ge=0, lt=1)
+    turn: float | None = Field(default=None, ge=0, le=180)
+    """Degrees by which pictures of generated samples are turned at most, in every step anew, with their labels."""
+    zoom: float | None = Field(default=None, ge=0, lt=1)
     """Share by which they are made larger or smaller at most."""
-    shift: float = Field(default=0.0, ge=0, lt=1)
+    shift: float | None = Field(default=None, ge=0, lt=1)
     """Share of half of their side by which they are moved at most."""
 
 

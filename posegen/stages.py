@@ -121,12 +121,12 @@ def train(context: Context, method: PoseGen, name: str, until: int) -> None:
 def finetune(context: Context, tuning: Finetuning, round_: int, samples: Samples) -> None:
     """Fine-tune on the samples drawn so far, epoch by epoch, each one saved."""
     steps = tuning.steps(len(samples))
-    first, until = round_ * tuning.passes, (round_ + 1) * tuning.passes
+    first, until = round_ * tuning.pace.epochs, (round_ + 1) * tuning.pace.epochs
     if tuning.epochs >= until:
         return
     pool = drawing.bank(context, f"samples {round_}", lambda *how: banks.labelled(samples, *how))
     done = (tuning.epochs - first) * steps
-    with context.track.phase(f"fine-tune {round_}", tuning.passes * steps, done=done) as phase:
+    with context.track.phase(f"fine-tune {round_}", tuning.pace.epochs * steps, done=done) as phase:
         while tuning.epochs < until:
             context.seed_torch("fine-tune", tuning.epochs)
             for losses in tuning.epoch(pool, context.stream("fine-tune", tuning.epochs)):

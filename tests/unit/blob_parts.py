@@ -19,6 +19,7 @@ from posegen.datasets.poses import RealPoses
 from posegen.finetune import Finetuning
 from posegen.generate import render_samples
 from posegen.loop import PoseGen
+from posegen.pace import Pace
 from posegen.protocols import PoseEstimator
 from posegen.settings import AppearanceSettings, CameraSettings, FinetuneSettings, RetainSettings, Settings
 from posegen.testing.blobs import BlobEstimator, BlobRenderer
@@ -85,7 +86,7 @@ def bank(n: int, seed: int = 11, copies: int = 0, varied: AppearanceSettings = P
 class Filters(BlobEstimator):
     """A network with filters, of which Muon steps the second."""
 
-    optimizer: str
+    pace: Pace
 
     def __init__(self) -> None:
         super().__init__(rng(2))

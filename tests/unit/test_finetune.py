@@ -16,6 +16,7 @@ from posegen.banks import PHOTO_COPIES, Bank, labelled, photographs, recalled
 from posegen.datasets.photos import MARGIN
 from posegen.finetune import Finetuning, Progress
 from posegen.geometry import resample, square
+from posegen.pace import Pace
 from posegen.protocols import PoseEstimator
 from posegen.settings import AppearanceSettings
 from posegen.testing.blobs import BlobEstimator
@@ -27,8 +28,7 @@ class Deep:
 
     joint_set, input_size, differentiable, lr = "smpl24", 16, True, 1e-3
 
-    epochs: int
-    average: float
+    pace: Pace
 
     def __init__(self, frozen: tuple[str, ...] = (), dropout: float = 0.5) -> None:
         self.frozen = frozen
@@ -150,7 +150,7 @@ class TestOptimizer:
     def test_settings_say_which_or_else_the_estimator(self) -> None:
         estimator = Filters()
         assert set(finetuning(estimator=estimator).optimizers) == {"adam"}
-        estimator.optimizer = "muon"
+        estimator.pace = Pace(optimizer="muon")
         assert set(finetuning(estimator=estimator).optimizers) == {"adam", "muon"}
         assert set(finetuning(estimator=estimator, optimizer="adam").optimizers) == {"adam"}
 
@@ -176,10 +176,10 @@ class TestOptimizer:
 class TestEpoch:
     def test_settings_say_how_many_or_else_the_estimator(self) -> None:
         estimator = Deep()
-        assert finetuning(estimator=estimator, epochs=None).passes == 3
-        estimator.epochs = 7
-        assert finetuning(estimator=estimator, epochs=None).passes == 7
-        assert finetuning(estimator=estimator, epochs=2).passes == 2
+        assert finetuning(estimator=estimator, epochs=None).pace.epochs == 3
+        estimator.pace = Pace(epochs=7)
+        assert finetuning(estimator=estimator, epochs=None).pace.epochs == 7
+        assert finetuning(estimator=estimator, epochs=2).pace.epochs == 2
 
     @pytest.mark.parametrize(
         ("n", "batch", "replay", "steps"), [(8, 4, 0.0, 2), (9, 4, 0.0, 3), (9, 4, 0.5, 5), (3, 32, 0.3, 1)]
@@ -219,7 +219,7 @@ class TestEpoch:
 class TestLearningRate:
     def rates(self, **settings: Any) -> list[float]:
         tuning, rates = finetuning(**settings), []
-        for _ in range(tuning.settings.epochs):
+        for _ in range(tuning.pace.epochs):
             rates += [tuning.optimizers["adam"].param_groups[0]["lr"] for _ in tuning.epoch(bank(8), rng())]
         return rates
 
@@ -310,9 +310,9 @@ class TestRetention:
 
     def test_replay_takes_its_share_of_the_batch(self) -> None:
         tuning = finetuning(replay=bank(3, 5), batch=10, retain={"replay": 0.3})
-        assert (tuning.replayed, tuning.fresh) == (3, 7)
-        assert finetuning(replay=None, batch=10, retain={"replay": 0.3}).fresh == 10
-        assert finetuning(replay=bank(3, 5), batch=10, retain={"replay": 1.0}).fresh == 1
+        assert (tuning.pace.replayed, tuning.pace.fresh) == (3, 7)
+        assert finetuning(replay=None, batch=10, retain={"replay": 0.3}).pace.fresh == 10
+        assert finetuning(replay=bank(3, 5), batch=10, retain={"replay": 1.0}).pace.fresh == 1
 
     def test_replayed_samples_are_learned(self) -> None:
         """Only replayed samples are below d; the step must be theirs."""
@@ -349,7 +349,7 @@ class TestRetention:
         def kept(average: float | None, own: float | None) -> float:
             estimator = Deep()
             if own is not None:
-                estimator.average = own
+                estimator.pace = Pace(average=own)
             tuning = finetuning(estimator=estimator, retain={"average": average})
             train(tuning, bank(4))
             name, tuned = "5.weight", weights(tuning)["5.weight"]

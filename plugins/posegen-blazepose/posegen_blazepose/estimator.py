@@ -13,6 +13,7 @@ from torch import Tensor
 from posegen.geometry.crop import resample, square
 from posegen.nn.checkpoint import load_exact, read
 from posegen.options import Options as BaseOptions
+from posegen.pace import Pace
 from posegen.types import Estimate
 from posegen_blazepose.network import SIZE, BlazePoseNet
 from posegen_blazepose.weights import load_published
@@ -31,8 +32,7 @@ class BlazePose:
     joint_set = "blazepose33"
     input_size = SIZE
     differentiable = True
-    epochs = 2
-    average = 0.75
+    pace = Pace(epochs=2, batch=16, replay=0.5, share=0.5, average=0.75)  # small steps spoil folded batch norm least
 
     class Options(BaseOptions):
         variant: Literal["lite", "full"] = "lite"

@@ -21,6 +21,7 @@ from posegen.nn.precision import Precision, autocast
 from posegen.nn.smpl import (
     SkeletonName,
     Weights,
+    learning_rate,
     pace,
     published,
     published_skeleton,
@@ -56,7 +57,7 @@ class Cliff:
         """Bones under official weights: smpl (asset smpl-neutral) or fixed (one for everybody, as PoseGen's published
         script has it); auto is smpl where that is registered."""
         lr: float | None = Field(None, gt=0)
-        """Learning rate of fine-tuning; none is 5e-5 for published weights, as PoseGen's script has it, and 8e-4 for
+        """Learning rate of fine-tuning; none is 5e-5 for published weights, as PoseGen's script has it, and 6e-4 for
         the small network."""
         freeze: tuple[str, ...] = ()
         """Patterns of the names of parameters that fine-tuning leaves as they are."""
@@ -80,8 +81,8 @@ class Cliff:
         self.skeleton = self._skeleton().to(device)
         compact = "untrained" if file is None else "open-compact"
         self.weights = published(self.skeleton) if self.variant != "compact" else compact
-        lr, self.epochs, self.average = pace(self.variant != "compact")
-        self.lr = options.lr or lr
+        self.pace = pace(self.variant != "compact")
+        self.lr = options.lr or learning_rate(self.variant != "compact")
 
     def square(self, box: Tensor) -> tuple[Tensor, Tensor]:
         """Boxes (N,4) -> centre (N,2) and height (N,) of the crop, pixels."""

@@ -14,7 +14,7 @@ from posegen.body import Body
 from posegen.errors import UsageError
 from posegen.geometry import resample, rotmat_to_rotvec, square
 from posegen.nn.precision import Precision
-from posegen.nn.smpl import Weights, pace, weights_file
+from posegen.nn.smpl import Weights, learning_rate, pace, weights_file
 from posegen.options import Options as BaseOptions
 from posegen.types import Estimate, Marginals
 from posegen_hybrik import weights
@@ -46,7 +46,7 @@ class Hybrik:
         """Average with what is seen in the mirrored crop, as published evaluations do, where no gradient is asked for;
         twice the time."""
         lr: float | None = Field(None, gt=0)
-        """Learning rate of fine-tuning; none is 5e-5 for published weights, as PoseGen's script has it, and 8e-4 for
+        """Learning rate of fine-tuning; none is 5e-5 for published weights, as PoseGen's script has it, and 6e-4 for
         the small network."""
         freeze: tuple[str, ...] = ()
         """Patterns of the names of parameters that fine-tuning leaves as they are."""
@@ -60,8 +60,8 @@ class Hybrik:
         file = weights_file("hybrik", options.weights, options.checkpoint, weights.open_compact)
         network = weights.untrained() if file is None else weights.load(file)
         self.weights = "untrained" if file is None else "official" if network.variant.smpl else "open-compact"
-        lr, self.epochs, self.average = pace(network.variant.smpl)
-        self.lr = options.lr or lr
+        self.pace = pace(network.variant.smpl)
+        self.lr = options.lr or learning_rate(network.variant.smpl)
         self.input_size = network.variant.size
         self.module = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
