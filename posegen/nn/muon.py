@@ -39,11 +39,17 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """(m,n) -> (m,n), the same singular vectors, all singular values near 1 (Newton and Schulz's iteration)."""
+    """(m,n) -> (m,n), the same singular vectors, all singular values near 1 (Newton and Schulz's iteration).
+
+    Every step of it multiplies x by a polynomial in x xᵀ, so that all but the first and the last product are of the
+    smaller side's size, and float32 at least.
+    """
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = wide / wide.norm().clamp(min=1e-7)
+    square = (x @ x.T).to(torch.promote_types(x.dtype, torch.float32))
+    whole = one = torch.eye(len(square)).to(square)
     for _ in range(_STEPS):
-        square = x @ x.T
-        x = _A * x + (_B * square + _C * square @ square) @ x
-    turned: Tensor = x if matrix.shape[0] <= matrix.shape[1] else x.T
-    return turned
+        step = _A * one + _B * square + _C * square @ square
+        whole, square = step @ whole, step @ square @ step
+    turned: Tensor = whole.to(x) @ x
+    return turned if matrix.shape[0] <= matrix.shape[1] else turned.T
