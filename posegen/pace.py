@@ -20,6 +20,7 @@ class Pace(NamedTuple):
     shift: float = 0.0
     replay: float = 0.4
     repeats: float = 4.0
+    photos: float = 1.0
     share: float = 0.25
     average: float = 1.0
 

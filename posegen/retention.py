@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def people(context: Context) -> Tensor | None:
     """Photographs to retain, if any. Raises AssetError for a folder that cannot be used."""
     retain = context.settings.retain
-    if not retain.photos:
+    if not paced(context.settings.finetune, retain, context.estimator).photos:
         return None
     return context.parts.photos.people("train") if retain.folder is None else read_folder(retain.folder)
 
@@ -32,7 +32,7 @@ def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
     pace = paced(context.settings.finetune, retain, context.estimator)
     if photos is not None:
         shown = drawing.bank(context, "photos", lambda *how: banks.photographs(photos, *how))
-        recall.append((retain.photos, shown))
+        recall.append((pace.photos, shown))
     pictures = _replayed(context, pace, samples)
     if pictures and retain.dataset:
         replayed = drawing.replayed(context, pictures)

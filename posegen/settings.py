@@ -123,17 +123,18 @@ class AppearanceSettings(Options):
 class RetainSettings(Options):
     """What keeps fine-tuning from forgetting."""
 
-    photos: NonNegativeFloat = 1.0
-    """Weight of distillation from the original network on photographs of people."""
+    photos: NonNegativeFloat | None = None
+    """Weight of distillation from the original network on photographs of people; without a number, here and below, the
+    estimator's own."""
     share: Share | None = None
     """Photographs, and renders, that go on being distilled, as a share of a batch; as large a share of the number of
-    samples are the renders. Without a number, the estimator's own."""
+    samples are the renders."""
     folder: Path | None = None
     """A folder of square crops of people, unlabelled; without one, the starter's training photographs."""
     renders: NonNegativeFloat = 0.0
     """Weight of distillation from the original network on in-distribution renders."""
     replay: Share | None = None
-    """Share of in-distribution renders, with their labels, in every batch; without a number, the estimator's own."""
+    """Share of in-distribution renders, with their labels, in every batch."""
     repeats: PositiveFloat | None = None
     """How often one of these is seen in the last round: the fewer times, the more different ones are drawn. What is
     seen often is learned by heart, and keeps little else."""
@@ -146,8 +147,7 @@ class RetainSettings(Options):
     weights: NonNegativeFloat = 0.0
     """Weight of the squared distance to the original weights."""
     average: Share | None = None
-    """Share of the fine-tuned weights in the final average with the original ones (1: no averaging); without a number,
-    the estimator's own."""
+    """Share of the fine-tuned weights in the final average with the original ones (1: no averaging)."""
 
 
 class FinetuneSettings(Options):

@@ -50,8 +50,9 @@ def pace(official: bool) -> Pace:
         zoom=0.1,
         shift=0.05,
         replay=0.625,
-        repeats=12.0,
-        share=0.125,
+        repeats=16.0,
+        photos=0.2,
+        share=0.0625,
         average=0.88,
     )
 
