@@ -20,7 +20,6 @@ from posegen import losses
 from posegen.banks import Bank
 from posegen.low_rank import LowRank
 from posegen.nn.muon import Muon
-from posegen.nn.precision import lowers
 from posegen.pace import Pace, paced
 from posegen.seeding import stream
 from posegen.types import JointSet
@@ -169,7 +168,7 @@ class Finetuning:
         others = [p for p in trained if all(p is not q for q in filters)]
         found: dict[str, torch.optim.Optimizer] = {"adam": torch.optim.Adam(others, lr=self.lr, fused=True)}
         if filters:
-            found["muon"] = Muon(filters, lr=self.lr, bf16=lowers("auto", self.device))
+            found["muon"] = Muon(filters, lr=self.lr)
         return found
 
     def _trained(self) -> list[nn.Parameter]:

@@ -17,13 +17,11 @@ class Muon(torch.optim.Optimizer):
     """Momentum whose every direction counts alike: the nearest matrix with orthonormal rows, or columns.
 
     A network learns what is rare in its input (fine detail) last with Adam; here as fast as what is common.
-    parameters: matrices, or filters, whose rows are their outputs.  lr: as Adam's.  bf16: compute the orthogonal
-    matrices in bfloat16.
+    parameters: matrices, or filters, whose rows are their outputs.  lr: as Adam's.
     """
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.95, bf16: bool = False) -> None:
+    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.95) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
-        self.dtype = torch.bfloat16 if bf16 else torch.float32
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -34,22 +32,22 @@ class Muon(torch.optim.Optimizer):
                     continue
                 momentum = self.state[p].setdefault("momentum", torch.zeros_like(p))
                 momentum.lerp_(p.grad, 1 - group["momentum"])
-                step = orthogonal(p.grad.lerp(momentum, group["momentum"]).flatten(1).to(self.dtype))
-                p.add_(step.to(p).view(p.shape), alpha=-group["lr"] * _RMS * math.sqrt(max(step.shape)))
+                step = orthogonal(p.grad.lerp(momentum, group["momentum"]).flatten(1))
+                p.add_(step.view(p.shape), alpha=-group["lr"] * _RMS * math.sqrt(max(step.shape)))
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
     """(m,n) -> (m,n), the same singular vectors, all singular values near 1 (Newton and Schulz's iteration).
 
     Every step of it multiplies x by a polynomial in x xᵀ, so that all but the first and the last product are of the
-    smaller side's size, and float32 at least.
+    smaller side's size. bfloat16 is too coarse for x xᵀ: its rounding makes small directions large.
     """
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = wide / wide.norm().clamp(min=1e-7)
-    square = (x @ x.T).to(torch.promote_types(x.dtype, torch.float32))
+    square = x @ x.T
     whole = one = torch.eye(len(square)).to(square)
     for _ in range(_STEPS):
         step = _A * one + _B * square + _C * square @ square
         whole, square = step @ whole, step @ square @ step
-    turned: Tensor = whole.to(x) @ x
+    turned: Tensor = whole @ x
     return turned if matrix.shape[0] <= matrix.shape[1] else turned.T

@@ -17,6 +17,12 @@ class TestMuon:
         torch.testing.assert_close(values, values.diag().diag(), rtol=0, atol=1e-9)
         assert values.diag().min() > 0.6 and values.diag().max() < 1.3
 
+    def test_no_direction_becomes_too_large_however_small_it_was(self):
+        """As gradients have them, in the precision of a step."""
+        u, v = (torch.linalg.qr(torch.randn(n, 64, generator=torch.Generator().manual_seed(n)))[0] for n in (64, 300))
+        matrix = u @ torch.diag(torch.logspace(0, -6, 64)) @ v.T
+        assert matrix.dtype == torch.float32 and torch.linalg.svdvals(orthogonal(matrix)).max() < 1.3
+
     def test_a_step_is_as_long_as_adam_s(self):
         weight = torch.zeros(32, 64, requires_grad=True)
         weight.grad = 1e-3 * torch.randn(32, 64, generator=torch.Generator().manual_seed(3))
