@@ -50,7 +50,7 @@ def pace(official: bool) -> Pace:
         zoom=0.1,
         shift=0.05,
         replay=0.625,
-        repeats=16.0,
+        repeats=12.0,
         photos=0.0,  # of which they know next to nothing
         share=0.25,
         average=0.88,
