@@ -62,7 +62,7 @@ class Hybrik:
         self.weights = "untrained" if file is None else "official" if network.variant.smpl else "open-compact"
         self.pace = pace(network.variant.smpl)
         if not network.variant.smpl:  # heatmaps learn sooner, and forget photographs less
-            self.pace = self.pace._replace(epochs=9, photos=1.0)
+            self.pace = self.pace._replace(epochs=9, photos=1.0, average=0.96)
         self.lr = options.lr or learning_rate(network.variant.smpl)
         self.input_size = network.variant.size
         self.module = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
