@@ -46,6 +46,8 @@ TINY: dict[str, Any] = {
     "retain.photos": 0,
     "retain.renders": 0,
     "retain.replay": 0.3,
+    "retain.repeats": 4,
+    "retain.share": 0.5,
     "retain.subjects": [],
     "retain.average": 1,
     "evaluate.samples": 3,
