@@ -41,7 +41,12 @@ class Pace(NamedTuple):
 
 
 def paced(finetune: FinetuneSettings, retain: RetainSettings, estimator: PoseEstimator | None = None) -> Pace:
-    """What the settings say, or else the estimator, or else ``Pace``."""
+    """What the settings say, or else the estimator, or else ``Pace``.
+
+    Who gives photographs wants them kept, whatever weight the estimator gives to those of others.
+    """
     own: Pace = getattr(estimator, "pace", Pace())
+    if retain.folder is not None and not own.photos:
+        own = own._replace(photos=Pace().photos)
     said = finetune.model_dump() | retain.model_dump()
     return own._replace(**{name: said[name] for name in Pace._fields if said[name] is not None})

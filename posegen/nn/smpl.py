@@ -52,7 +52,6 @@ def pace(official: bool) -> Pace:
         replay=0.625,
         repeats=12.0,
         photos=0.0,  # of which they know next to nothing
-        share=0.25,
         average=0.88,
     )
 
