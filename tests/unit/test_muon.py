@@ -9,7 +9,7 @@ from posegen.nn.muon import Muon, orthogonal
 
 
 class TestMuon:
-    @pytest.mark.parametrize("shape", [(6, 20), (4, 9), (9, 4)])
+    @pytest.mark.parametrize("shape", [(6, 20), (4, 9), (9, 4), (6, 7), (7, 6)])
     def test_singular_vectors_stay_and_values_are_near_one(self, shape):
         matrix = torch.randn(shape, generator=torch.Generator().manual_seed(3)).double()
         u, _, v = torch.linalg.svd(matrix, full_matrices=False)

@@ -101,7 +101,7 @@ class Fit:
         hidden = [layer.weight for layer in network.hidden(self.field)]
         others = [p for p in self.field.parameters() if all(p is not weight for weight in hidden)]
         self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "muon": Muon(hidden, options.lr),
+            "muon": Muon(hidden, options.lr, bf16=self.bf16),
             "adam": torch.optim.Adam(others, options.adam_lr, betas=(0.9, 0.99), fused=True),
         }
         self.pose_optimiser = torch.optim.Adam(self.poses.parameters(), lr=options.pose_lr)
