@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,11 @@ class Bank:
             return self.look(index, rng), self.target[index]
         copy = torch.randint(len(self.kept), (), generator=rng)
         return self.kept[int(copy)][index].float(), self.target[index]
+
+    def order(self, k: int, rng: torch.Generator) -> Tensor:
+        """k indices at random, of which none comes again before all the others came."""
+        rounds = math.ceil(k / len(self))
+        return torch.cat([torch.randperm(len(self), generator=rng) for _ in range(rounds)])[:k]
 
     def pick(self, k: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """k random ones."""

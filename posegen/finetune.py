@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from posegen.settings import FinetuneSettings, RetainSettings
 
 WARMUP = 0.05  # share of a round in which the learning rate rises
+BETAS = (0.9, 0.99)  # of Adam: a round has hundreds of steps, and too few for the usual 0.999
 CHANNELS = 16  # a filter sees at least, for Muon: the first one sees colours, and some see one channel each
+SIDE = 128  # of a matrix at least, for Muon: a narrower one is a network's output, or is fed numbers, not features
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,13 @@ class Finetuning:
     def epoch(self, pool: Bank, rng: torch.Generator) -> Iterator[Progress]:
         """One pass over the generated samples, with its share of the round's learning-rate schedule."""
         self._unfreeze()
-        order = torch.randperm(len(pool), generator=rng)
-        for i, chosen in enumerate(torch.split(order, self.pace.fresh)):
-            self._schedule((self.epochs % self.pace.epochs + i / self.steps(len(pool))) / self.pace.epochs)
+        steps, again = self.steps(len(pool)), self.pace.replayed
+        known = [] if self.replay is None or not again else torch.split(self.replay.order(steps * again, rng), again)
+        for i, chosen in enumerate(torch.split(pool.order(len(pool), rng), self.pace.fresh)):
+            self._schedule((self.epochs % self.pace.epochs + i / steps) / self.pace.epochs)
             labelled = [pool.draw(chosen, rng)]
-            if self.replay is not None and self.pace.replayed:
-                labelled.append(self.replay.pick(self.pace.replayed, rng))
+            if self.replay is not None and known:
+                labelled.append(self.replay.draw(known[i], rng))
             yield self.step(labelled, rng)
         self.module.eval().requires_grad_(False)
         self.epochs += 1
@@ -162,14 +165,12 @@ class Finetuning:
         return crops, torch.stack([cos * x - sin * y, sin * x + cos * y, z], dim=-1)
 
     def _optimizers(self, name: str) -> dict[str, torch.optim.Optimizer]:
-        """Muon for the filters, if it is chosen, and Adam for the rest."""
+        """Muon for the filters and for the large matrices, if it is chosen, and Adam for the rest."""
         trained = self._trained()
-        filters = [p for p in trained if name == "muon" and p.dim() == 4 and p.shape[1] >= CHANNELS]
-        others = [p for p in trained if all(p is not q for q in filters)]
-        found: dict[str, torch.optim.Optimizer] = {"adam": torch.optim.Adam(others, lr=self.lr, fused=True)}
-        if filters:
-            found["muon"] = Muon(filters, lr=self.lr)
-        return found
+        turned = [p for p in trained if name == "muon" and self.low_rank is None and _turns(p)]
+        others = [p for p in trained if all(p is not q for q in turned)]
+        adam = torch.optim.Adam(others, lr=self.lr, betas=BETAS, fused=True)
+        return {"adam": adam, "muon": Muon(turned, lr=self.lr)} if turned else {"adam": adam}
 
     def _trained(self) -> list[nn.Parameter]:
         """What the optimiser steps: everything, or biases and factors."""
@@ -193,3 +194,8 @@ class Finetuning:
 
     def _distance(self) -> Tensor:
         return torch.stack([(p - self.original[n]).square().sum() for n, p in self.module.named_parameters()]).sum()
+
+
+def _turns(p: Tensor) -> bool:
+    """Muon is for it: it maps many features to many."""
+    return (p.dim() == 4 and p.shape[1] >= CHANNELS) or (p.dim() == 2 and min(p.shape) >= SIDE)

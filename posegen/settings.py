@@ -158,8 +158,8 @@ class FinetuneSettings(Options):
     lr: PositiveFloat | None = None
     """Learning rate; without one, the estimator's own."""
     optimizer: Literal["adam", "muon"] | None = None
-    """What steps the filters of the network but for the first; all else is Adam's. Muon learns what is rare as fast as
-    what is common."""
+    """What steps the filters of the network but for the first, and its large matrices; all else is Adam's. Muon learns
+    what is rare as fast as what is common."""
     rank: NonNegativeInt = 0
     """Rank of the change of each matrix and filter (low-rank adapters, merged when it ends); 0: any change."""
     d: PositiveFloat = 0.2

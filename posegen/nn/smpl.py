@@ -52,7 +52,7 @@ def pace(official: bool) -> Pace:
         replay=0.625,
         repeats=12.0,
         photos=0.0,  # of which they know next to nothing
-        average=0.88,
+        average=0.84,
     )
 
 

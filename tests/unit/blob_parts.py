@@ -84,7 +84,7 @@ def bank(n: int, seed: int = 11, copies: int = 0, varied: AppearanceSettings = P
 
 
 class Filters(BlobEstimator):
-    """A network with filters, of which Muon steps the second."""
+    """A network with filters, of which Muon steps the second, and a matrix between features, which it steps too."""
 
     pace: Pace
 
@@ -93,7 +93,12 @@ class Filters(BlobEstimator):
         with torch.random.fork_rng():
             torch.manual_seed(0)
             self.module = nn.Sequential(
-                nn.Conv2d(3, 16, 4, 4), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1), nn.Flatten(), nn.Linear(256, 72)
+                nn.Conv2d(3, 16, 4, 4),
+                nn.ReLU(),
+                nn.Conv2d(16, 16, 3, padding=1),
+                nn.Flatten(),
+                nn.Linear(256, 128),
+                nn.Linear(128, 72),
             )
         self.module.requires_grad_(False)
 

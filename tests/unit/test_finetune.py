@@ -59,6 +59,20 @@ class Blind(Deep):
         return Estimate(joints.expand(len(crop), -1, -1))
 
 
+class Counting(Bank):
+    """Keeps count of what was drawn."""
+
+    def __init__(self, n: int) -> None:
+        pool = bank(n)
+        assert pool.look is not None
+        super().__init__(pool.look, pool.target, 0, rng())
+        self.drawn: list[int] = []
+
+    def draw(self, index: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        self.drawn.extend(index.tolist())
+        return super().draw(index, rng)
+
+
 def weights(tuning: Finetuning) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in tuning.module.state_dict().items()}
 
@@ -154,16 +168,19 @@ class TestOptimizer:
         assert set(finetuning(estimator=estimator).optimizers) == {"adam", "muon"}
         assert set(finetuning(estimator=estimator, optimizer="adam").optimizers) == {"adam"}
 
-    def test_filters_but_for_the_first_are_muon_s(self) -> None:
+    def test_filters_but_for_the_first_and_large_matrices_are_muon_s(self) -> None:
         tuning = finetuning(estimator=Filters(), optimizer="muon")
         stepped = {name: [p.shape for p in o.param_groups[0]["params"]] for name, o in tuning.optimizers.items()}
-        assert stepped == {"adam": [(16, 3, 4, 4), (16,), (16,), (72, 256), (72,)], "muon": [(16, 16, 3, 3)]}
+        assert stepped == {
+            "adam": [(16, 3, 4, 4), (16,), (16,), (128,), (72, 128), (72,)],
+            "muon": [(16, 16, 3, 3), (128, 256)],
+        }
         before = weights(tuning)
         train(tuning, bank(8))
         assert not any(torch.equal(before[k], v) for k, v in weights(tuning).items())
 
     def test_low_rank_factors_are_adam_s(self) -> None:
-        assert set(finetuning(estimator=Filters(), optimizer="muon", rank=2).optimizers) == {"adam"}
+        assert set(finetuning(estimator=Filters(), optimizer="muon", rank=200).optimizers) == {"adam"}
 
     def test_both_follow_the_schedule(self) -> None:
         tuning = finetuning(estimator=Filters(), optimizer="muon", lr=0.01, epochs=1)
@@ -190,15 +207,16 @@ class TestEpoch:
         assert tuning.epochs == 1
 
     def test_every_sample_once(self) -> None:
-        class Counting(Bank):
-            def draw(self, index: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-                seen.extend(index.tolist())
-                return super().draw(index, rng)
+        pool = Counting(9)
+        train(finetuning(), pool)
+        assert sorted(pool.drawn) == list(range(9)) and pool.drawn != sorted(pool.drawn)
 
-        seen: list[int] = []
-        pool = bank(9)
-        train(finetuning(), Counting(pool.look, pool.target, 0, rng()))
-        assert sorted(seen) == list(range(9)) and seen != sorted(seen)
+    def test_no_replayed_sample_again_before_all_came(self) -> None:
+        replay = Counting(8)
+        train(finetuning(replay=replay, batch=10, retain={"replay": 0.3}), bank(49))  # 7 steps with 3 replayed
+        assert len(replay.drawn) == 21
+        assert sorted(replay.drawn[:8]) == sorted(replay.drawn[8:16]) == list(range(8))
+        assert replay.drawn[:8] != replay.drawn[8:16] and len(set(replay.drawn[16:])) == 5
 
     def test_the_error_falls(self) -> None:
         progress = train(finetuning(estimator=Deep(), lr=1e-2, epochs=40), bank(8), 40)
