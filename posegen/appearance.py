@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -23,6 +25,13 @@ class Appearance:
     def __init__(self, settings: AppearanceSettings, backgrounds: Tensor) -> None:
         self.settings = settings
         self.backgrounds = torch.cat([backgrounds, backgrounds.flip(-1)])
+
+    def reduced(self, share: float) -> Appearance:
+        """The same looks in pictures whose sides are this share of what the settings are meant for."""
+        s = self.settings
+        made = copy(self)
+        made.settings = s.model_copy(update={"blur": share * s.blur, "noise": share * s.noise})
+        return made
 
     def compose(self, render: Render, rng: torch.Generator) -> Tensor:
         """The person before random backgrounds, photographed by a random camera: (N,3,H,W) in [0,1], differentiable."""

@@ -27,17 +27,20 @@ def rendered(
     subjects: tuple[str, ...] = (),
     candidates: int = 1,
     judged: bool = True,
+    size: int | None = None,
 ) -> Samples:
     """Poses and views as a dataset: read from the folder, or drawn and written there.
 
     subjects: whom the mesh renderer draws in turn; none is whom the run's renderer draws.  candidates: of so many
-    proposals one is kept.  judged: the estimator looks at each, and its error is kept.
+    proposals one is kept.  judged: the estimator looks at each, and its error is kept.  size: of the pictures, pixels,
+    where it is not the camera's.
     Raises PosegenError if no picture shows a person.
     """
     joint_set = context.estimator.joint_set
     if (folder / "dataset.json").is_file():
         return _again(folder, joint_set)
     theta, view = proposals()
+    camera = context.settings.camera.model_copy(update={} if size is None else {"size": size})
     renderers = [context.parts.mesh(subject) for subject in subjects] or [context.parts.renderer]
     context.seed_torch("draw", folder.name)
     with context.track.phase(f"draw {folder.name}", len(theta) // candidates) as phase:
@@ -49,7 +52,7 @@ def rendered(
                 renderer=renderer,
                 estimator=context.estimator,
                 appearance=context.appearance,
-                camera=context.settings.camera,
+                camera=camera,
                 rng=context.stream("look", folder.name, i),
                 candidates=candidates,
                 judged=judged,
@@ -86,10 +89,11 @@ def _again(folder: Path, joint_set: str) -> Samples:
     return generated.load(folder, joint_set=joint_set, repair=f"delete {folder} and go on with --resume")
 
 
-def bank(context: Context, name: str, make: Callable[..., Bank]) -> Bank:
-    """A bank of crops, in appearances of its own random stream."""
+def bank(context: Context, name: str, make: Callable[..., Bank], size: int | None = None) -> Bank:
+    """A bank of crops, in appearances of its own random stream.  size: of the pictures, as in ``rendered``."""
     copies = context.settings.finetune.copies
     with context.track.phase(f"prepare {name}", 1) as phase:
-        made = make(context.estimator, context.appearance, copies, context.stream("prepare", name))
+        looks = context.appearance if size is None else context.appearance.reduced(size / context.settings.camera.size)
+        made = make(context.estimator, looks, copies, context.stream("prepare", name))
         phase.advance()
     return made

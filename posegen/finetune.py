@@ -20,6 +20,7 @@ from posegen import losses
 from posegen.banks import Bank
 from posegen.low_rank import LowRank
 from posegen.nn.muon import Muon
+from posegen.nn.precision import lowers
 from posegen.pace import Pace, paced
 from posegen.seeding import stream
 from posegen.types import JointSet
@@ -169,8 +170,12 @@ class Finetuning:
         trained = self._trained()
         turned = [p for p in trained if name == "muon" and self.low_rank is None and _turns(p)]
         others = [p for p in trained if all(p is not q for q in turned)]
-        adam = torch.optim.Adam(others, lr=self.lr, betas=BETAS, fused=True)
-        return {"adam": adam, "muon": Muon(turned, lr=self.lr)} if turned else {"adam": adam}
+        found: dict[str, torch.optim.Optimizer] = {
+            "adam": torch.optim.Adam(others, lr=self.lr, betas=BETAS, fused=True)
+        }
+        if turned:
+            found["muon"] = Muon(turned, lr=self.lr, bf16=lowers("auto", self.device))
+        return found
 
     def _trained(self) -> list[nn.Parameter]:
         """What the optimiser steps: everything, or biases and factors."""

@@ -40,17 +40,19 @@ def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
     replay = 0 if retain.dataset else pictures
     if replay or retain.renders:
         count = replay + (max(1, round(pace.share * samples)) if retain.renders else 0)
+        size = _size(context)
         renders = drawing.rendered(
             context,
             context.directory.dataset / "replay",
             lambda: _ordinary(context, count),
             retain.subjects,
             judged=False,
+            size=size,
         )
         if replay:
-            labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(renders, *how))
+            labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(renders, *how), size)
         if retain.renders:
-            seen = drawing.bank(context, "renders", lambda *how: banks.recalled(renders, *how))
+            seen = drawing.bank(context, "renders", lambda *how: banks.recalled(renders, *how), size)
             recall.append((retain.renders, seen))
     made = Finetuning(
         context.estimator,
@@ -72,6 +74,12 @@ def _ordinary(context: Context, count: int) -> tuple[Tensor, Tensor]:
     people = Upright(context.clips, bend=settings.loop.bend, facing=settings.retain.facing)
     theta, view = people.sample(count, context.stream("replay"))
     return theta.to(settings.device), view.to(settings.device)
+
+
+def _size(context: Context) -> int:
+    """Of replayed pictures: what an upright person's crop has of them is no smaller than the network's input."""
+    seen = context.estimator.input_size
+    return min(context.settings.camera.size, math.ceil(1.25 * (seen if isinstance(seen, int) else max(seen))))
 
 
 def _replayed(context: Context, pace: Pace, samples: int) -> int:

@@ -54,7 +54,7 @@ def _iterated(x: Tensor) -> Tensor:
     """As published."""
     for _ in range(_STEPS):
         square = x @ x.T
-        x = _A * x + (_B * square + _C * square @ square) @ x
+        x = torch.addmm(x, torch.addmm(square, square, square, beta=_B, alpha=_C), x, beta=_A)
     return x
 
 
@@ -64,8 +64,16 @@ def _whole(x: Tensor) -> Tensor:
     Every step multiplies by a polynomial in x xᵀ. bfloat16 is too coarse for it: small directions would become large.
     """
     square = x @ x.T
-    whole = one = torch.eye(len(square)).to(square)
-    for _ in range(_STEPS):
-        step = _A * one + _B * square + _C * square @ square
-        whole, square = step @ whole, step @ square @ step
+    whole = step = _step(square)
+    for _ in range(_STEPS - 1):
+        square = step @ square @ step
+        step = _step(square)
+        whole = step @ whole
     return whole
+
+
+def _step(square: Tensor) -> Tensor:
+    """x xᵀ (m,m) -> what the next step multiplies x with."""
+    step = torch.addmm(square, square, square, beta=_B, alpha=_C)
+    step.diagonal().add_(_A)
+    return step

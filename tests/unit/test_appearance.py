@@ -193,3 +193,34 @@ class TestBackgrounds:
         assert image.shape == (N, 3, SIZE, SIZE)
         grey = Appearance(PLAIN, torch.full((1, 3, size, size), 0.25)).compose(render(), rng())
         torch.testing.assert_close(grey, render().over(0.25))
+
+
+class TestReduced:
+    """What a small picture shows is what a large one shows, made small."""
+
+    LARGE = torch.nn.functional.interpolate(
+        torch.rand(4, 3, 24, 24, generator=rng(5)), (96, 96), mode="bicubic", antialias=True
+    ).clamp(0, 1)
+
+    def halved(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.avg_pool2d(image, 2)
+
+    def test_blur(self) -> None:
+        looks = Appearance(plain(blur=1.5), backgrounds())
+        expected = self.halved(looks.photograph(self.LARGE, rng()))
+        found, other = (a.photograph(self.halved(self.LARGE), rng()) for a in (looks.reduced(0.5), looks))
+        inside = (slice(None), slice(None), slice(8, -8), slice(8, -8))
+        near, far = ((x - expected)[inside].abs().mean() for x in (found, other))
+        assert near < 0.01 and far > 4 * near, (near, far)
+
+    def test_noise(self) -> None:
+        looks, grey = Appearance(plain(noise=0.1), backgrounds()), torch.full((4, 3, 96, 96), 0.5)
+        expected = self.halved(looks.photograph(grey, rng())).std((1, 2, 3))
+        found = looks.reduced(0.5).photograph(self.halved(grey), rng()).std((1, 2, 3))
+        torch.testing.assert_close(found, expected, rtol=0.05, atol=0)
+
+    def test_nothing_else(self) -> None:
+        settings = AppearanceSettings(blur=0.0, noise=0.0)
+        looks, picture = Appearance(settings, backgrounds()), render()
+        assert torch.equal(looks.reduced(0.5).compose(picture, rng()), looks.compose(picture, rng()))
+        assert looks.settings == settings
