@@ -33,9 +33,9 @@ def weights_file(estimator: str, weights: Weights, checkpoint: Path | None, comp
     return compact()
 
 
-def learning_rate(official: bool) -> float:
+def learning_rate(official: bool, compact: float = 6e-4) -> float:
     """Of fine-tuning: the published script's, or what suits the small, fast networks."""
-    return 5e-5 if official else 6e-4
+    return 5e-5 if official else compact
 
 
 def pace(official: bool) -> Pace:
@@ -50,7 +50,7 @@ def pace(official: bool) -> Pace:
         zoom=0.1,
         shift=0.05,
         replay=0.625,
-        repeats=12.0,
+        repeats=5.0,
         photos=0.0,  # of which they know next to nothing
         average=0.84,
     )

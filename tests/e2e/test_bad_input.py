@@ -275,8 +275,8 @@ class TestFullDisk:
         ("phase", "size", "name"),
         [
             ("draw the benchmark", 100, "before.json"),
-            ("measure before", 600, "000000.png"),
-            ("draw replay", 500, "000000.png"),
+            ("measure before", 600, "labels.safetensors"),
+            ("draw replay", 200, "000000.png"),
             ("warm-up", 100, "metrics.jsonl"),
             ("feedback 0", 20_000, "generator.safetensors"),
             ("draw round-0", 1000, "000000.png"),

@@ -56,7 +56,7 @@ class Spin:
         """Bones under official weights: smpl (asset smpl-neutral) or fixed (one for everybody, as PoseGen's published
         script has it); auto is smpl where that is registered."""
         lr: float | None = Field(None, gt=0)
-        """Learning rate of fine-tuning; none is 5e-5 for published weights, as PoseGen's script has it, and 6e-4 for
+        """Learning rate of fine-tuning; none is 5e-5 for published weights, as PoseGen's script has it, and 7e-4 for
         the small network."""
         freeze: tuple[str, ...] = ()
         """Patterns of the names of parameters that fine-tuning leaves as they are."""
@@ -81,7 +81,9 @@ class Spin:
         compact = "untrained" if file is None else "open-compact"
         self.weights = published(self.skeleton) if self.architecture == OFFICIAL else compact
         self.pace = pace(self.architecture == OFFICIAL)
-        self.lr = options.lr or learning_rate(self.architecture == OFFICIAL)
+        if self.architecture != OFFICIAL:
+            self.pace = self.pace._replace(epochs=18, replay=0.5)
+        self.lr = options.lr or learning_rate(self.architecture == OFFICIAL, compact=7e-4)
 
     def crop(self, image: Tensor, box: Tensor) -> Tensor:
         """image (N,3,H,W) and boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,S,S), the box made square and scaled.
