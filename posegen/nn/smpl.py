@@ -17,6 +17,22 @@ Weights = Literal["auto", "official", "open-compact", "untrained"]
 SkeletonName = Literal["auto", "smpl", "fixed"]
 BODY = "smpl-neutral"
 
+# How fine-tuning suits published weights, its learning rate that of PoseGen's script, and the small, fast networks.
+PUBLISHED_LR, COMPACT_LR = 5e-5, 6e-4
+PUBLISHED_PACE = Pace(epochs=2, batch=16, replay=0.5, share=0.5)
+COMPACT_PACE = Pace(
+    epochs=17,
+    batch=64,
+    optimizer="muon",
+    turn=15.0,
+    zoom=0.1,
+    shift=0.05,
+    replay=0.625,
+    repeats=5.0,
+    photos=0.0,  # of which they know next to nothing
+    average=0.84,
+)
+
 
 def weights_file(estimator: str, weights: Weights, checkpoint: Path | None, compact: Callable[[], Path]) -> Path | None:
     """Where the weights are, None for none: a checkpoint, else the registered asset, else the open-compact ones.
@@ -31,29 +47,6 @@ def weights_file(estimator: str, weights: Weights, checkpoint: Path | None, comp
     if weights == "official" or (weights == "auto" and asset in assets.registered()):
         return assets.find(asset)
     return compact()
-
-
-def learning_rate(official: bool, compact: float = 6e-4) -> float:
-    """Of fine-tuning: the published script's, or what suits the small, fast networks."""
-    return 5e-5 if official else compact
-
-
-def pace(official: bool) -> Pace:
-    """How fine-tuning suits published weights, and the small, fast networks."""
-    if official:
-        return Pace(epochs=2, batch=16, replay=0.5, share=0.5)
-    return Pace(
-        epochs=17,
-        batch=64,
-        optimizer="muon",
-        turn=15.0,
-        zoom=0.1,
-        shift=0.05,
-        replay=0.625,
-        repeats=5.0,
-        photos=0.0,  # of which they know next to nothing
-        average=0.84,
-    )
 
 
 def published_skeleton(name: SkeletonName) -> Skeleton:

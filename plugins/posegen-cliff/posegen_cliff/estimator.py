@@ -19,10 +19,12 @@ from posegen.nn.imagenet import standardise
 from posegen.nn.integer_crop import integer_crop
 from posegen.nn.precision import Precision, autocast
 from posegen.nn.smpl import (
+    COMPACT_LR,
+    COMPACT_PACE,
+    PUBLISHED_LR,
+    PUBLISHED_PACE,
     SkeletonName,
     Weights,
-    learning_rate,
-    pace,
     published,
     published_skeleton,
     to_estimate,
@@ -79,10 +81,12 @@ class Cliff:
             load_exact(module, checkpoint, "cliff")
         self.module = module.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.skeleton = self._skeleton().to(device)
-        compact = "untrained" if file is None else "open-compact"
-        self.weights = published(self.skeleton) if self.variant != "compact" else compact
-        self.pace = pace(self.variant != "compact")
-        self.lr = options.lr or learning_rate(self.variant != "compact")
+        if self.variant == "compact":
+            self.weights = "untrained" if file is None else "open-compact"
+            self.pace, lr = COMPACT_PACE, COMPACT_LR
+        else:
+            self.weights, self.pace, lr = published(self.skeleton), PUBLISHED_PACE, PUBLISHED_LR
+        self.lr = options.lr or lr
 
     def square(self, box: Tensor) -> tuple[Tensor, Tensor]:
         """Boxes (N,4) -> centre (N,2) and height (N,) of the crop, pixels."""

@@ -14,7 +14,7 @@ from posegen.body import Body
 from posegen.errors import UsageError
 from posegen.geometry import resample, rotmat_to_rotvec, square
 from posegen.nn.precision import Precision
-from posegen.nn.smpl import Weights, learning_rate, pace, weights_file
+from posegen.nn.smpl import COMPACT_LR, COMPACT_PACE, PUBLISHED_LR, PUBLISHED_PACE, Weights, weights_file
 from posegen.options import Options as BaseOptions
 from posegen.types import Estimate, Marginals
 from posegen_hybrik import weights
@@ -59,11 +59,12 @@ class Hybrik:
         self.options, self.frozen = options, options.freeze
         file = weights_file("hybrik", options.weights, options.checkpoint, weights.open_compact)
         network = weights.untrained() if file is None else weights.load(file)
-        self.weights = "untrained" if file is None else "official" if network.variant.smpl else "open-compact"
-        self.pace = pace(network.variant.smpl)
-        if not network.variant.smpl:  # heatmaps learn sooner, and forget photographs less
-            self.pace = self.pace._replace(epochs=9, photos=1.0, average=0.96)
-        self.lr = options.lr or learning_rate(network.variant.smpl)
+        if network.variant.smpl:
+            self.weights, self.pace, lr = "official", PUBLISHED_PACE, PUBLISHED_LR
+        else:
+            self.weights, lr = "untrained" if file is None else "open-compact", COMPACT_LR
+            self.pace = COMPACT_PACE._replace(epochs=9, photos=1.0, average=0.96)  # learns sooner, and forgets less
+        self.lr = options.lr or lr
         self.input_size = network.variant.size
         self.module = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 

@@ -19,10 +19,11 @@ from posegen.nn.imagenet import standardise
 from posegen.nn.integer_crop import integer_crop
 from posegen.nn.precision import Precision, autocast
 from posegen.nn.smpl import (
+    COMPACT_PACE,
+    PUBLISHED_LR,
+    PUBLISHED_PACE,
     SkeletonName,
     Weights,
-    learning_rate,
-    pace,
     published,
     published_skeleton,
     to_estimate,
@@ -78,12 +79,12 @@ class Spin:
             load_exact(module, checkpoint, "spin")
         self.module = module.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.skeleton = self._skeleton().to(device)
-        compact = "untrained" if file is None else "open-compact"
-        self.weights = published(self.skeleton) if self.architecture == OFFICIAL else compact
-        self.pace = pace(self.architecture == OFFICIAL)
-        if self.architecture != OFFICIAL:
-            self.pace = self.pace._replace(epochs=18, replay=0.5)
-        self.lr = options.lr or learning_rate(self.architecture == OFFICIAL, compact=7e-4)
+        if self.architecture == OFFICIAL:
+            self.weights, self.pace, lr = published(self.skeleton), PUBLISHED_PACE, PUBLISHED_LR
+        else:
+            self.weights = "untrained" if file is None else "open-compact"
+            self.pace, lr = COMPACT_PACE._replace(epochs=18, replay=0.5), 7e-4
+        self.lr = options.lr or lr
 
     def crop(self, image: Tensor, box: Tensor) -> Tensor:
         """image (N,3,H,W) and boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,S,S), the box made square and scaled.
