@@ -18,7 +18,7 @@ from posegen import losses
 from posegen.appearance import Appearance
 from posegen.datasets.poses import RealPoses
 from posegen.generator import PoseGenerator
-from posegen.geometry import box_from_alpha, frame, orbit
+from posegen.geometry import box_from_alpha, frame, leveled, orbit
 from posegen.pool import PosePool
 from posegen.protocols import Discriminator, PoseEstimator, Prior, Renderer
 from posegen.settings import Settings
@@ -110,7 +110,7 @@ class PoseGen:
         """-> theta (n,23,3), view K (n,3)."""
         z = self.prior.sample(n, self.settings.generator.z_dim, rng).to(self.settings.device)
         theta, view = self.generator(z)
-        return theta, view
+        return theta, leveled(view) if self.settings.loop.views == "level" else view
 
     def feedback(self, theta: Tensor, view: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """L_fb (Eq 6-7) with the gradient of the chosen mode, and the mean error in metres.

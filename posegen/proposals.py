@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def learned(loop: LoopSettings) -> bool:
     """Whether anything comes from the generator, so that it must be trained."""
-    return "generator" in (loop.poses, loop.views)
+    return loop.poses == "generator" or loop.views in ("generator", "level")
 
 
 @torch.no_grad()

@@ -83,9 +83,9 @@ class LoopSettings(Options):
     poses: Literal["generator", "clips", "uniform"] = "generator"
     """Where their poses come from: the generator, or to compare with it: real poses, or joint angles drawn uniformly
     from the range that each has in real poses."""
-    views: Literal["generator", "in_distribution", "uniform"] = "generator"
-    """Where their views come from: the generator, or to compare with it: ordinary cameras at chest height, or cameras
-    spread uniformly over the sphere."""
+    views: Literal["generator", "level", "in_distribution", "uniform"] = "generator"
+    """Where their views come from: the generator, with its roll or, while it learns as well, level without; or to
+    compare with it: cameras at chest height, or spread uniformly over the sphere, all of them level."""
     candidates: Annotated[int, Field(ge=1, le=32)] = 1
     """So many are drawn for each that is kept: the one with the largest error (hard-example mining)."""
     real: Share = 0.0
@@ -163,7 +163,7 @@ class FinetuneSettings(Options):
     rank: NonNegativeInt = 0
     """Rank of the change of each matrix and filter (low-rank adapters, merged when it ends); 0: any change."""
     d: PositiveFloat = 0.2
-    """Threshold d in metres: samples with a larger scale-aligned error are left out (Eq 13)."""
+    """Threshold d in metres: pictures with a larger error, replayed ones too, are left out (Eq 13)."""
     over_d: Literal["drop", "zero", "keep"] = "drop"
     """Left-out samples are dropped from the mean (the published script), count as zero (Eq 13), or are kept."""
     scale_aligned: bool = True

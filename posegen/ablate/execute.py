@@ -20,6 +20,7 @@ from posegen.ablate.recipe import Ablation
 from posegen.ablate.table import tabulate
 from posegen.checkpoint import disk_error, write_text
 from posegen.config import to_toml
+from posegen.discovery import one_line
 from posegen.errors import PosegenError
 from posegen.report import ablation as report
 from posegen.rundir import RunDirectory
@@ -77,6 +78,8 @@ def work(cell: Cell, cells: Sequence[Cell], console: Console | None = None) -> E
         run.run(cell.settings, cell.folder, resume=cell.state() == "interrupted", console=console)
     except PosegenError as error:
         return Ended(cell, error)
+    except Exception as error:  # an estimator of a third party may fail in any way
+        return Ended(cell, PosegenError(one_line(error), f"posegen run --resume --out {cell.folder}  shows where"))
     return Ended(cell, None)
 
 

@@ -83,7 +83,7 @@ def read(recipe: str, assignments: Iterable[str] = (), grid: Iterable[str] = ())
         columns=columns or {"": {}},
         rows=_crossed(rows, _axes(given)),
     )
-    _check(ablation)
+    check(ablation)
     return ablation
 
 
@@ -161,12 +161,13 @@ def _crossed(rows: dict[str, Layer], axes: list[list[tuple[str, Layer]]]) -> dic
     }
 
 
-def _check(ablation: Ablation) -> None:
+def check(ablation: Ablation) -> None:
+    """Raises UsageError for rows and columns that cannot be, and for a reference that is none of the rows."""
     if "" in ablation.rows:
         raise UsageError(f"{ablation.name} compares nothing", "give it rows, or --grid feedback.w2=[0, 0.1]")
     for name in (*ablation.rows, *(n for n in ablation.columns if n)):
         if not NAME.fullmatch(name) or name == BEFORE:
             raise UsageError(f"'{name}' cannot be a row or column", "letters, digits and . , = + - _; not 'before'")
     if (reference := ablation.keys.reference) not in (BEFORE, *ablation.rows):
-        hint = nearest(reference, list(ablation.rows)) or f"choose among {BEFORE}, {', '.join(ablation.rows)}"
-        raise UsageError(f"the reference '{reference}' is no row", hint)
+        hint = nearest(reference, list(ablation.rows)) or "--set reference=NAME"
+        raise UsageError(f"the reference '{reference}' is no row", f"{hint}: {', '.join((BEFORE, *ablation.rows))}")

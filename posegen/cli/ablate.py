@@ -63,6 +63,7 @@ def ablate(
         rows=recipes.chosen(ablation.rows, rows, "row"),
         columns=recipes.chosen(ablation.columns, columns, "column"),
     )
+    recipes.check(ablation)  # the reference may be a row that was not chosen
     from posegen.ablate import cells as grids
 
     folder = out or Path("runs") / f"ablate-{ablation.name}"

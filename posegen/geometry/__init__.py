@@ -6,7 +6,7 @@ from posegen.geometry.camera import CHEST_HEIGHT, frame, orbit
 from posegen.geometry.crop import box_from_alpha, resample, square
 from posegen.geometry.procrustes import align, similarity
 from posegen.geometry.rotation import rot6d_to_rotmat, rotmat_to_rotvec, rotvec_to_rotmat
-from posegen.geometry.viewpoint import from_spherical, relative, to_spherical, uniform_sphere, view_rotation
+from posegen.geometry.viewpoint import from_spherical, leveled, relative, to_spherical, uniform_sphere, view_rotation
 
 __all__ = [
     "CHEST_HEIGHT",
@@ -14,6 +14,7 @@ __all__ = [
     "box_from_alpha",
     "frame",
     "from_spherical",
+    "leveled",
     "orbit",
     "relative",
     "resample",

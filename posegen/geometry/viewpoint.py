@@ -45,6 +45,14 @@ def to_spherical(view: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return azimuth, elevation, roll
 
 
+def leveled(view: Tensor) -> Tensor:
+    """Views (N,3) without their roll. The gradient takes the roll for a constant, so it is finite at the poles too."""
+    with torch.no_grad():
+        _, _, roll = to_spherical(view)
+        back = rotvec_to_rotmat(-roll[:, None] * view.new_tensor([0.0, 0.0, 1.0]))
+    return rotmat_to_rotvec(rotvec_to_rotmat(view) @ back)
+
+
 def relative(view: Tensor, root: Tensor) -> Tensor:
     """What a camera at ``view`` (N,3) sees of a body turned by ``root`` (N,3, axis-angle, body to world).
 

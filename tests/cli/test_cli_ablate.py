@@ -30,6 +30,7 @@ def test_they_can_be_shown_and_copied(posegen, tmp_path, monkeypatch):
         (["paper-prior"], "there is no recipe 'paper-prior'"),
         (["quick"], "quick compares nothing"),
         (["paper-priors", "--rows", "norml"], "there is no row 'norml'"),
+        (["paper-priors", "--rows", "uniform,spherical"], "the reference 'normal' is no row"),
         (["paper-priors", "--columns", "spin"], "there is no column 'spin'"),
         (["paper-priors", "--seeds", "x"], "--seeds x is no list of seeds"),
         (["paper-priors", "--set", "loop.sample=3"], "unknown key 'loop.sample'"),

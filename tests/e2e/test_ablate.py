@@ -126,6 +126,16 @@ def test_a_cell_that_fails_does_not_keep_the_others_from_running(tmp_path: Path)
     assert [row["row"] for row in table(tmp_path / "out")["rows"]] == ["before", "good"]
 
 
+def test_a_cell_may_fail_in_any_way(tmp_path: Path) -> None:
+    own = ["renderer=blobs", "feedback.mode=label", "rows.good.loop.batch=8", "rows.bad.renderer.fault=crash"]
+    (tmp_path / "mine.toml").write_text('metrics = ["usd.mpjpe"]\n[rows]\n')
+    made = read(str(tmp_path / "mine.toml"), [*SMALL, *own])
+    errors = ablate(made, cells(made, (0,), tmp_path / "out"), tmp_path / "out")
+    assert set(errors) == {"bad/0"} and errors["bad/0"].message == "RuntimeError: out of paint"
+    assert f"--resume --out {tmp_path / 'out/bad/0'}" in errors["bad/0"].hint
+    assert [row["row"] for row in table(tmp_path / "out")["rows"]] == ["before", "good"]
+
+
 def test_the_command_line_with_two_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from posegen.geometry import (
     from_spherical,
+    leveled,
     relative,
     rotmat_to_rotvec,
     rotvec_to_rotmat,
@@ -79,6 +80,23 @@ def test_at_the_poles_all_of_the_turn_is_azimuth(elevation):
     assert azimuth.item() / DEGREES == pytest.approx(50, abs=1e-5)
     assert up.item() / DEGREES == pytest.approx(elevation, abs=1e-5)
     assert roll.item() == 0
+
+
+@given(st.floats(-179, 179), st.floats(-89, 89), st.floats(-179, 179))
+def test_leveled_is_the_same_place_without_roll(azimuth, elevation, roll):
+    view = leveled(from_spherical(angle(azimuth), angle(elevation), angle(roll)))
+    for got, wanted in zip(to_spherical(view), (azimuth, elevation, 0), strict=True):
+        assert got.item() / DEGREES == pytest.approx(wanted, abs=1e-6)
+
+
+def test_the_camera_s_place_has_the_gradient_that_it_has_with_roll():
+    view = torch.randn(50, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    level = from_spherical(*torch.tensor([[math.pi, 0.0, 1.0], [0.0, 0.0, math.pi / 2]], dtype=torch.float64))
+    view = torch.cat([view, level]).requires_grad_()
+    weights = torch.randn(53, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    ours, plain = (torch.autograd.grad((weights * position(v(view))).sum(), view)[0] for v in (leveled, lambda v: v))
+    assert ours.isfinite().all()
+    torch.testing.assert_close(ours, plain, rtol=0, atol=1e-6)
 
 
 def test_camera_positions_are_uniform_on_the_sphere():

@@ -84,6 +84,14 @@ class TestSources:
         for changed, angle in zip((azimuth, elevation), to_spherical(turned)[:2], strict=True):
             torch.testing.assert_close(changed, angle, atol=1e-3, rtol=0)
 
+    def test_level_views_have_no_roll(self) -> None:
+        theta, view = drawn(views="level")
+        plain, turned = own()
+        azimuth, elevation, roll = to_spherical(view)
+        assert torch.equal(theta, plain) and roll.abs().max() < 1e-3
+        for changed, angle in zip((azimuth, elevation), to_spherical(turned)[:2], strict=True):
+            torch.testing.assert_close(changed, angle, atol=1e-3, rtol=0)
+
     @pytest.mark.parametrize("share", [0.0, 0.01, 0.25, 0.29, 1.0])
     def test_level_cameras_are_dealt_out_evenly(self, share: float) -> None:
         _, view = drawn(level=share)
@@ -93,7 +101,12 @@ class TestSources:
 
     @pytest.mark.parametrize(
         ("poses", "views", "trains"),
-        [("generator", "generator", True), ("generator", "uniform", True), ("clips", "generator", True)]
+        [
+            ("generator", "generator", True),
+            ("generator", "uniform", True),
+            ("clips", "generator", True),
+            ("clips", "level", True),
+        ]
         + [(poses, views, False) for poses in ("clips", "uniform") for views in ("uniform", "in_distribution")],
     )
     def test_the_generator_is_trained_where_it_is_asked(self, poses: Any, views: Any, trains: bool) -> None:

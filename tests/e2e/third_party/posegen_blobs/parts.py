@@ -16,14 +16,16 @@ from posegen.types import Camera, Estimate, Render
 
 class Blobs(BlobRenderer):
     class Options(posegen.Options):
-        fault: Literal["", "nan", "nobody", "some"] = ""
-        """nan: colours.  nobody: nothing is drawn.  some: every other picture is empty. """
+        fault: Literal["", "nan", "nobody", "some", "crash"] = ""
+        """nan: colours.  nobody: nothing is drawn.  some: every other picture is empty.  crash: no picture comes."""
 
     def __init__(self, options: Options, *, device: torch.device | str = "cpu") -> None:
         super().__init__(OpenBody(OpenBody.Options(), device=device).body())
         self.options = options
 
     def render(self, pose: Tensor, camera: Camera) -> Render:
+        if self.options.fault == "crash":
+            raise RuntimeError("out of paint")
         render = super().render(pose, camera)
         if self.options.fault == "nan":
             return Render(render.image * torch.nan, render.alpha)
