@@ -29,7 +29,7 @@ COMMANDS = [
     (document.name, line.partition("#")[0].rstrip("; "))
     for document in DOCUMENTS
     for block in blocks(document, "sh")
-    for line in re.findall(r"(?:^|/|\bdo )(posegen [^;\n]*)", block, re.MULTILINE)
+    for line in re.findall(r"(?:^|/|\bdo )(posegen [^;\n]*)", re.sub(r"\\\n\s*", "", block), re.MULTILINE)
 ]
 
 
