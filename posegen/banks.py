@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor
 from posegen.appearance import Appearance
 from posegen.datasets.generated import Samples, to_bytes
 from posegen.datasets.photos import photo_box
-from posegen.geometry import resample
+from posegen.geometry import resample, rotvec_to_rotmat, view_rotation
+from posegen.labels import Labels
 
 if TYPE_CHECKING:
     from posegen.protocols import PoseEstimator
@@ -26,34 +28,34 @@ Look = Callable[[Tensor, torch.Generator], Tensor]
 
 
 class Bank:
-    """n crops and their target joints (n,J,3), metres, camera axes.
+    """n crops and what is true of them, or what they are to be held to.
 
     look: indices (k,) -> crops (k,3,S,S) in an appearance drawn from the generator.  copies: appearances that are drawn
     once for every picture and kept, in half precision; 0 draws a new one every time.
     """
 
-    def __init__(self, look: Look, target: Tensor, copies: int, rng: torch.Generator) -> None:
-        self.target = target
-        order = torch.split(torch.arange(len(target)), CHUNK)
+    def __init__(self, look: Look, labels: Labels, copies: int, rng: torch.Generator) -> None:
+        self.labels = labels
+        order = torch.split(torch.arange(len(labels)), CHUNK)
         self.kept = [torch.cat([look(chunk, rng).half().cpu() for chunk in order]) for _ in range(copies)]
         self.look = None if self.kept else look  # it holds pictures, which nobody needs any more
 
     def __len__(self) -> int:
-        return len(self.target)
+        return len(self.labels)
 
-    def draw(self, index: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """indices (k,) -> crops and targets."""
+    def draw(self, index: Tensor, rng: torch.Generator) -> tuple[Tensor, Labels]:
+        """indices (k,) -> crops and labels."""
         if self.look is not None:
-            return self.look(index, rng), self.target[index]
+            return self.look(index, rng), self.labels[index]
         copy = torch.randint(len(self.kept), (), generator=rng)
-        return self.kept[int(copy)][index].float(), self.target[index]
+        return self.kept[int(copy)][index].float(), self.labels[index]
 
     def order(self, k: int, rng: torch.Generator) -> Tensor:
         """k indices at random, of which none comes again before all the others came."""
         rounds = math.ceil(k / len(self))
         return torch.cat([torch.randperm(len(self), generator=rng) for _ in range(rounds)])[:k]
 
-    def pick(self, k: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def pick(self, k: int, rng: torch.Generator) -> tuple[Tensor, Labels]:
         """k random ones."""
         return self.draw(torch.randint(len(self), (k,), generator=rng), rng)
 
@@ -62,8 +64,8 @@ class Bank:
 def labelled(
     samples: Samples, estimator: PoseEstimator, appearance: Appearance, copies: int, rng: torch.Generator
 ) -> Bank:
-    """Rendered samples and their true joints."""
-    return Bank(_rendered(samples, estimator, appearance), samples.truth, copies, rng)
+    """Rendered samples and all that is true of them."""
+    return Bank(_rendered(samples, estimator, appearance), _truth(samples, estimator), copies, rng)
 
 
 @torch.no_grad()
@@ -75,7 +77,7 @@ def recalled(
     for (index,) in _chunks(torch.arange(len(samples))):
         chosen = samples[index].to(_device(estimator))
         seen.append(estimator.predict(estimator.crop(chosen.render().over(GREY), chosen.box)).joints.cpu())
-    return Bank(_rendered(samples, estimator, appearance), torch.cat(seen), copies, rng)
+    return Bank(_rendered(samples, estimator, appearance), Labels.of_joints(torch.cat(seen)), copies, rng)
 
 
 @torch.no_grad()
@@ -100,7 +102,7 @@ def photographs(
         picture = appearance.photograph(turned[index].to(_device(estimator)).float() / 255, rng)
         return estimator.crop(picture, photo_box(picture))
 
-    return Bank(look, _turned_joints(torch.cat(seen), angle), copies, rng)
+    return Bank(look, Labels.of_joints(_turned_joints(torch.cat(seen), angle)), copies, rng)
 
 
 def _rendered(samples: Samples, estimator: PoseEstimator, appearance: Appearance) -> Look:
@@ -109,6 +111,17 @@ def _rendered(samples: Samples, estimator: PoseEstimator, appearance: Appearance
         return estimator.crop(appearance.compose(chosen.render(), rng), chosen.box)
 
     return look
+
+
+def _truth(samples: Samples, estimator: PoseEstimator) -> Labels:
+    """Places in the crop are known of estimators that say which square they cut (``square``)."""
+    labels = Labels.of_joints(samples.truth)
+    rotations = torch.cat([view_rotation(samples.view)[:, None], rotvec_to_rotmat(samples.theta)], dim=1)
+    square = getattr(estimator, "square", None)
+    if square is None:
+        return replace(labels, rotations=rotations)
+    centre, height = square(samples.box)
+    return replace(labels, rotations=rotations, place=(samples.points - centre[:, None]) / height[:, None, None])
 
 
 def _cut_out(photos: Tensor, window: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from posegen import losses
 from posegen.banks import Bank
+from posegen.labels import Labels, concatenate
 from posegen.low_rank import LowRank
 from posegen.nn.muon import Muon
 from posegen.nn.precision import lowers
@@ -97,30 +98,35 @@ class Finetuning:
         self.module.eval().requires_grad_(False)
         self.epochs += 1
 
-    def step(self, labelled: list[tuple[Tensor, Tensor]], rng: torch.Generator) -> Progress:
-        """One step on labelled crops and on what is recalled."""
+    def step(self, labelled: list[tuple[Tensor, Labels]], rng: torch.Generator) -> Progress:
+        """One step on labelled crops, generated samples first, and on what is recalled."""
         recalled = [bank.pick(self.pace.recalled, rng) for _, bank in self.recall]
-        crops, targets = (torch.cat(part).to(self.device) for part in zip(*labelled, *recalled, strict=True))
-        crops, targets = self._mirror_some(crops, targets, rng)
+        pictures, known = zip(*labelled, *recalled, strict=True)
+        crops, labels = torch.cat(pictures).to(self.device), concatenate(known).to(self.device)
+        crops, labels = self._mirror_some(crops, labels, rng)
         fresh = len(labelled[0][1])
-        moved = self._moved(crops[:fresh], targets[:fresh], rng)  # ordinary people stay as they are known
-        crops, targets = (torch.cat([new, part[fresh:]]) for new, part in zip(moved, (crops, targets), strict=True))
-        truth = targets[: sum(len(target) for _, target in labelled)]
-        joints = self.estimator.predict(crops).joints
+        moved, moved_labels = self._moved(crops[:fresh], labels[:fresh], rng)  # ordinary people stay as they are known
+        crops, labels = torch.cat([moved, crops[fresh:]]), concatenate([moved_labels, labels[fresh:]])
+        estimate = self.estimator.predict(crops)
+        joints, start = estimate.joints, sum(len(part) for _, part in labelled)
         s = self.settings
         loss, kept = losses.finetune(
-            joints[: len(truth)],
-            truth,
+            joints[:start],
+            labels.joints[:start],
             self.joint_set,
             d=s.d,
             over_d=s.over_d,
             scale_aligned=s.scale_aligned,
             joints=s.joints,
         )
-        total, distilled, start = loss, loss.new_zeros(()), len(truth)
+        total, distilled = loss, loss.new_zeros(())
+        if self.pace.rotations:
+            total = total + self.pace.rotations * losses.rotations(estimate, labels)
+        if self.pace.heatmaps:
+            total = total + self.pace.heatmaps * losses.heatmaps(estimate, labels, self.joint_set)
         for weight, _ in self.recall:
             part = slice(start, start + self.pace.recalled)
-            distance = (joints[part] - targets[part]).norm(dim=-1).mean()
+            distance = (joints[part] - labels.joints[part]).norm(dim=-1).mean()
             total, distilled, start = total + weight * distance, distilled + distance, start + self.pace.recalled
         if self.retain.weights:
             total = total + self.retain.weights * self._distance()
@@ -141,29 +147,27 @@ class Finetuning:
         for name, p in self.module.named_parameters():
             p.lerp_(self.original[name], 1 - self.pace.average)
 
-    def _mirror_some(self, crops: Tensor, joints: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Random ones of crops (n,3,H,W) and joints (n,J,3) are flipped left to right."""
+    def _mirror_some(self, crops: Tensor, labels: Labels, rng: torch.Generator) -> tuple[Tensor, Labels]:
+        """Random ones of crops (n,3,H,W) are flipped left to right."""
         if not self.joint_set.left_right:
-            return crops, joints
+            return crops, labels
         flip = (torch.rand(len(crops), generator=rng) < self.settings.mirror).to(self.device)
         crops = torch.where(flip[:, None, None, None], crops.flip(-1), crops)
-        return crops, torch.where(flip[:, None, None], self.joint_set.mirrored(joints), joints)
+        return crops, labels.mirrored(self.joint_set).where(flip, labels)
 
-    def _moved(self, crops: Tensor, joints: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """crops (n,3,H,W) are turned, zoomed and shifted at random, joints (n,J,3) turned about the viewing axis."""
+    def _moved(self, crops: Tensor, labels: Labels, rng: torch.Generator) -> tuple[Tensor, Labels]:
+        """crops (n,3,H,W) are turned, zoomed and shifted at random."""
         s = self.pace
         if not (s.turn or s.zoom or s.shift):
-            return crops, joints
+            return crops, labels
         draw = (2 * torch.rand(len(crops), 4, generator=rng) - 1).to(crops)
-        angle, size = math.radians(s.turn) * draw[:, 0], 1 + s.zoom * draw[:, 1]
+        angle, away, shift = math.radians(s.turn) * draw[:, 0], 1 + s.zoom * draw[:, 1], s.shift * draw[:, 2:]
         cos, sin = angle.cos(), angle.sin()
-        tall = crops.shape[-2] / crops.shape[-1]  # places count halves of each side
-        back = torch.stack([cos, sin * tall, -sin / tall, cos], dim=-1).reshape(-1, 2, 2) * size[:, None, None]
-        place = F.affine_grid(torch.cat([back, s.shift * draw[:, 2:, None]], dim=-1), list(crops.shape), False)
+        wide = crops.shape[-1] / crops.shape[-2]
+        back = torch.stack([cos, sin / wide, -sin * wide, cos], dim=-1).reshape(-1, 2, 2) * away[:, None, None]
+        place = F.affine_grid(torch.cat([back, shift[..., None]], dim=-1), list(crops.shape), False)  # halves of sides
         crops = F.grid_sample(crops, place, padding_mode="border", align_corners=False)
-        x, y, z = joints.unbind(-1)
-        cos, sin = cos[:, None].to(joints), sin[:, None].to(joints)
-        return crops, torch.stack([cos * x - sin * y, sin * x + cos * y, z], dim=-1)
+        return crops, labels.moved(angle, 1 / away, -shift * shift.new_tensor([wide, 1.0]) / 2)
 
     def _optimizers(self, name: str) -> dict[str, torch.optim.Optimizer]:
         """Muon for the filters and for the large matrices, if it is chosen, and Adam for the rest."""

@@ -58,6 +58,7 @@ def render_samples(
             view=k,
             truth=truth,
             error=error,
+            points=shot.project(renderer.body.joints(pose, joint_set=joint_set.name)),
         )
         samples = samples[render.alpha.flatten(1).amax(1) > 0.5].to("cpu")
         yield samples if candidates == 1 else _hardest(samples, len(pose) // candidates)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from posegen.geometry import rotvec_to_rotmat
-from posegen.types import JointSet
+from posegen.labels import Labels
+from posegen.types import Estimate, JointSet
 
 Scenario = Literal["out_of_distribution", "in_distribution"]
 JointChoice = Literal["all", "limbs", "paper"]
@@ -39,6 +40,41 @@ def surprise(probability: Tensor, place: Tensor) -> Tensor:
     two = torch.stack([low, low + 1], dim=-1)
     log = (probability + 1e-6).log().gather(-1, two)
     return -(torch.cat([1 - share, share], dim=-1) * log).sum(-1)
+
+
+def rotations(estimate: Estimate, labels: Labels) -> Tensor:
+    """Mean squared difference of the rotation matrices of root and body, of the crops whose are known. -> ()
+
+    Zero for an estimator that says none.
+    """
+    if estimate.body_pose is None or estimate.global_orient is None:
+        return estimate.joints.new_zeros(())
+    said = rotvec_to_rotmat(torch.cat([estimate.global_orient[:, None], estimate.body_pose], dim=1))
+    known = labels.rotations.isfinite().all(-1).all(-1)
+    wanted = torch.where(known[..., None, None], labels.rotations, 0)  # a NaN would pass into the gradient
+    return _mean((said - wanted).square().sum((-1, -2)), known)
+
+
+def heatmaps(estimate: Estimate, labels: Labels, joint_set: JointSet) -> Tensor:
+    """Mean cross entropy of the joints' places along each axis of the heatmaps, of the crops whose are known. -> ()
+
+    Zero for an estimator without heatmaps.
+    """
+    seen = estimate.marginals
+    if seen is None:
+        return estimate.joints.new_zeros(())
+    across, down = (0.5 + labels.place).unbind(-1)
+    away = 0.5 + centred(labels.joints, joint_set)[..., 2] / seen.extent
+    known = across.isfinite() & down.isfinite()
+    along = zip((seen.across, seen.down, seen.away), (across, down, away), strict=True)
+    each = torch.stack([surprise(p, torch.where(known, place, 0.5)) for p, place in along])
+    return _mean(each.sum(0), known)
+
+
+def _mean(values: Tensor, known: Tensor) -> Tensor:
+    """The mean of the known ones, zero if none is. -> ()"""
+    mean: Tensor = torch.where(known, values, 0).sum() / known.sum().clamp(min=1)
+    return mean
 
 
 def feedback(error: Tensor, scenario: Scenario, c: float, clamp: bool) -> Tensor:

@@ -15,6 +15,8 @@ class Pace(NamedTuple):
     epochs: int = 3
     batch: int = 32
     optimizer: Literal["adam", "muon"] = "adam"
+    rotations: float = 0.0
+    heatmaps: float = 0.0
     turn: float = 0.0
     zoom: float = 0.0
     shift: float = 0.0

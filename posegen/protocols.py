@@ -80,7 +80,9 @@ class PoseEstimator(Protocol):
     What an estimator may have beside these: ``pace``, a ``posegen.pace.Pace`` that suits its fine-tuning;
     ``weights``, a name of the weights that every result shows; ``smpl``, the neutral SMPL that its weights carry, or
     None, which stands in for a file of it that is not registered; ``official_checkpoint()``, the content of an upstream
-    checkpoint with the present weights, for ``posegen export-weights``; and ``context(picture, box, intrinsics=None)``,
+    checkpoint with the present weights, for ``posegen export-weights``; ``square(box)``, the centre (N,2) and height
+    (N,) in pixels of what ``crop`` cuts out, by which training knows where in a crop the joints are; and
+    ``context(picture, box, intrinsics=None)``,
     where it must know the place of the crop in the whole picture: width and height (N,2) of the pictures, person boxes
     (N,4) in them, both pixels, and camera intrinsics (N,3,3) where known -> (N,k), the second argument of its
     ``predict(crop, context=None)``. Renders and photographs that are cut around the person are shown without context.

@@ -171,6 +171,10 @@ class FinetuneSettings(Options):
     joints: Literal["all", "limbs", "paper"] = "all"
     """Joints that count: all of the estimator's, the 12 limb joints, or these with neck and head where it has them,
     which of SMPL's 24 are the published script's 14."""
+    rotations: NonNegativeFloat | None = None
+    """Weight of the mean squared difference of the rotation matrices of root and body, of estimators that say them."""
+    heatmaps: NonNegativeFloat | None = None
+    """Weight of the mean cross entropy of the joints' places along each axis, of estimators with heatmaps."""
     copies: NonNegativeInt = 1
     """Appearances drawn for every picture before training and kept; 0 draws a new one in every step."""
     mirror: Share = 0.5

@@ -30,7 +30,8 @@ CONVENTIONS = (
     "theta: SMPL body pose (23,3) axis-angle, radians; view: K (3) axis-angle, the camera's turn around the pelvis; "
     "truth: joints in metres, camera axes (x right, y down, z forward), origin at the pelvis; "
     "box: x0,y0,x1,y1 pixels; error: the estimator's mean limb error in metres when the sample was drawn, NaN where it "
-    "was not asked; images: RGBA, straight alpha"
+    "was not asked; points: the same joints in the image, pixels, NaN where they are not known; images: RGBA, straight "
+    "alpha"
 )
 
 
@@ -40,7 +41,8 @@ class Samples:
 
     image: (N,3,H,W) uint8, premultiplied by alpha and so never above it.  alpha: (N,1,H,W) uint8.  box: (N,4) pixels.
     theta: (N,23,3).  view: (N,3).  truth: (N,J,3) joints of the estimator's joint set, metres, camera axes.
-    error: (N,) metres, NaN where the estimator was not asked.
+    error: (N,) metres, NaN where the estimator was not asked.  points: (N,J,2) pixels of the same joints, NaN where
+    they are not known.
     """
 
     image: Tensor
@@ -50,6 +52,7 @@ class Samples:
     view: Tensor
     truth: Tensor
     error: Tensor
+    points: Tensor
 
     def __len__(self) -> int:
         return len(self.image)
@@ -138,7 +141,8 @@ def load(folder: Path, *, joint_set: str, repair: str = REPAIR) -> Samples:
         )
 
     labels = load_tensors(folder / "labels.safetensors", repair)
-    shapes = {"box": (4,), "theta": (23, 3), "view": (3,), "truth": (len(JOINT_SETS[joint_set]), 3), "error": ()}
+    joints = len(JOINT_SETS[joint_set])
+    shapes = {"box": (4,), "theta": (23, 3), "view": (3,), "truth": (joints, 3), "error": (), "points": (joints, 2)}
     for name, shape in shapes.items():
         if name not in labels or labels[name].shape != (count, *shape):
             raise AssetError(f"{folder / 'labels.safetensors'} holds no '{name}' of shape {(count, *shape)}", repair)

@@ -80,7 +80,7 @@ def _sample(record: Record, truth: Tensor) -> Samples:
     centre, side = square(box, MARGIN)
     cut = resample(image, centre, side, SIDE)
     corner = (centre - side[:, None] / 2).repeat(1, 2)
-    pose = torch.zeros(24, 3) if record.pose is None else record.pose.float()
+    pose = torch.full((24, 3), torch.nan) if record.pose is None else record.pose.float()
     facing = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
     alpha = to_bytes(cut[:, 3:])
     return Samples(
@@ -91,4 +91,5 @@ def _sample(record: Record, truth: Tensor) -> Samples:
         view=rotmat_to_rotvec(rotvec_to_rotmat(pose[:1]).transpose(-1, -2) @ facing),
         truth=truth[None],
         error=torch.zeros(1),
+        points=truth.new_full((1, len(truth), 2), torch.nan),  # a record's keypoints are of another joint set
     )

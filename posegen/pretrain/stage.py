@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -11,9 +11,8 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from posegen import __version__, alarms, checkpoint
-from posegen.assemble import check_options, make, options_class, usable_device
+from posegen.assemble import make, options_class, usable_device
 from posegen.errors import AssetError, UsageError
-from posegen.geometry import square
 from posegen.pretrain.bank import Bank, open_bank
 from posegen.pretrain.settings import Pretraining
 from posegen.pretrain.training import Square, Training, validate
@@ -93,13 +92,10 @@ def _untrained(settings: Pretraining, device: torch.device) -> tuple[PoseEstimat
             "posegen pretrain --estimator spin, hybrik or cliff",
         )
     selection = Selection(name=name, options={**settings.estimator.options, "weights": "untrained"})
-    scale = getattr(check_options("estimator", selection), "scale", None)
     with torch.random.fork_rng():
         seed_torch(settings.seed, "pretrain", "weights")
         estimator: PoseEstimator = make("estimator", selection, device)
-    if scale is None:
-        return estimator, None
-    return estimator, getattr(estimator, "square", partial(square, scale=scale))
+    return estimator, getattr(estimator, "square", None)
 
 
 def _start(module: nn.Module, path: Path) -> None:

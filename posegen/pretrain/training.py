@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from posegen.geometry import rotvec_to_rotmat
-from posegen.losses import centred, joint_error, surprise
+from posegen import losses
+from posegen.labels import Labels
+from posegen.losses import centred, joint_error
 from posegen.pretrain.bank import Bank
 from posegen.pretrain.settings import Pretraining
 from posegen.pretrain.truth import Truth, mirror_some
 from posegen.protocols import PoseEstimator
 from posegen.seeding import seed_torch, stream
-from posegen.types import Estimate, JointSet, Marginals
+from posegen.types import Estimate, JointSet
 
 WARMUP = 0.03  # share of all steps in which the learning rate rises
 CLIP = 1.0  # largest norm of the gradient
@@ -96,27 +97,23 @@ class Training:
         difference = centred(estimate.joints, self.joint_set) - centred(truth.joints.to(self.device), self.joint_set)
         joints = difference.norm(dim=-1).mean()
         total = w.joints * joints
-        if w.rotations and estimate.body_pose is not None and estimate.global_orient is not None:
-            said = rotvec_to_rotmat(torch.cat([estimate.global_orient[:, None], estimate.body_pose], dim=1))
-            total = total + w.rotations * (said - truth.rotations().to(self.device)).square().sum((-1, -2)).mean()
+        labels = self._labels(truth, box).to(self.device)
+        total = total + w.rotations * losses.rotations(estimate, labels)
         if w.betas and estimate.betas is not None:
             total = total + w.betas * (estimate.betas - truth.betas.to(self.device)).square().mean()
         if w.points and estimate.camera is not None and self.square is not None:
-            centre, side = self.square(box)
-            seen = 2 * (truth.points - centre[:, None]) / side[:, None, None]
             said = estimate.camera[:, None, :1] * (estimate.joints[..., :2] + estimate.camera[:, None, 1:])
-            total = total + w.points * (said - seen.to(self.device)).norm(dim=-1).mean()
-        if w.heatmaps and estimate.marginals is not None and self.square is not None:
-            total = total + w.heatmaps * self._surprise(estimate.marginals, truth, box)
+            total = total + w.points * (said - 2 * labels.place).norm(dim=-1).mean()
+        total = total + w.heatmaps * losses.heatmaps(estimate, labels, self.joint_set)
         return total, joints
 
-    def _surprise(self, seen: Marginals, truth: Truth, box: Tensor) -> Tensor:
-        assert self.square is not None
+    def _labels(self, truth: Truth, box: Tensor) -> Labels:
+        """What is true of the crops that are cut around these boxes (n,4)."""
+        labels = replace(Labels.of_joints(truth.joints), rotations=truth.rotations())
+        if self.square is None:
+            return labels
         centre, side = self.square(box)
-        place = (truth.points - centre[:, None]) / side[:, None, None]
-        away = centred(truth.joints, self.joint_set)[..., 2] / seen.extent
-        across, down, away = (0.5 + x.to(self.device) for x in (place[..., 0], place[..., 1], away))
-        return (surprise(seen.across, across) + surprise(seen.down, down) + surprise(seen.away, away)).mean()
+        return replace(labels, place=(truth.points - centre[:, None]) / side[:, None, None])
 
     def _jittered(self, box: Tensor, rng: torch.Generator) -> Tensor:
         """Boxes (n,4) a little beside, and larger or smaller than, the person."""

@@ -25,6 +25,7 @@ def folder(tmp_path):
         view=uniform_sphere(n, rng),
         truth=torch.randn(n, 33, 3, generator=rng),
         error=torch.zeros(n),
+        points=torch.zeros(n, 33, 2),
     )
     save(samples, tmp_path / "round-0", joint_set="blazepose33")
     return tmp_path / "round-0"

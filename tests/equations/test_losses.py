@@ -9,6 +9,9 @@ import torch
 
 from posegen import losses
 from posegen.body.joints import JOINT_SETS
+from posegen.geometry import rotvec_to_rotmat
+from posegen.labels import Labels
+from posegen.types import Estimate, Marginals
 
 JOINT_SET = JOINT_SETS["blazepose33"]
 
@@ -169,3 +172,60 @@ def test_surprise_by_hand() -> None:
     one, two = losses.surprise(p, torch.tensor([[0.5]])), losses.surprise(p, torch.tensor([[0.3125]]))
     assert one.item() == pytest.approx(-math.log(0.3), abs=1e-5)  # bin 2 of 4
     assert two.item() == pytest.approx(-0.75 * math.log(0.2) - 0.25 * math.log(0.3), abs=1e-5)  # bin 1.25
+
+
+def labels(n: int = 4) -> Labels:
+    """Of smpl24; of the last crop nothing but the joints is known."""
+    random = torch.Generator().manual_seed(3)
+    turns = rotvec_to_rotmat(torch.randn(n, 24, 3, generator=random, dtype=torch.float64))
+    place = torch.rand(n, 24, 2, generator=random, dtype=torch.float64) - 0.5
+    known = Labels(0.3 * torch.randn(n, 24, 3, generator=random, dtype=torch.float64), turns, place)
+    rest = Labels.of_joints(known.joints)
+    return known.where(torch.arange(n) < n - 1, rest)
+
+
+def test_rotations_by_hand_where_they_are_known() -> None:
+    truth = labels()
+    said = 0.5 * joints(5, 4)[:, :24]
+    estimate = Estimate(truth.joints, body_pose=said[:, 1:].requires_grad_(), global_orient=said[:, 0])
+    wanted = [
+        sum((a - b) ** 2 for a, b in zip(x.flatten().tolist(), y.flatten().tolist(), strict=True))
+        for x, y in zip(rotvec_to_rotmat(said)[:3].flatten(0, 1), truth.rotations[:3].flatten(0, 1), strict=True)
+    ]
+    loss = losses.rotations(estimate, truth)
+    assert loss.item() == pytest.approx(sum(wanted) / len(wanted))
+    loss.backward()
+    assert estimate.body_pose is not None and estimate.body_pose.grad is not None
+    assert estimate.body_pose.grad[:3].abs().min() > 0 and (estimate.body_pose.grad[3] == 0).all()
+    assert losses.rotations(Estimate(truth.joints), truth) == 0
+
+
+def test_heatmaps_by_hand_where_the_places_are_known() -> None:
+    truth, smpl = labels(), JOINT_SETS["smpl24"]
+    logits = torch.randn(3, 4, 24, 16, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    logits.requires_grad_()
+    seen = Marginals(*logits.softmax(-1), extent=2.0)
+    away = 0.5 + (truth.joints - truth.joints[:, :1])[..., 2] / 2.0
+    wanted = [
+        sum(
+            losses.surprise(p[i : i + 1, j : j + 1], place[i : i + 1, j : j + 1]).item()
+            for p, place in zip(
+                (seen.across, seen.down, seen.away), (*(0.5 + truth.place).unbind(-1), away), strict=True
+            )
+        )
+        for i in range(3)
+        for j in range(24)
+    ]
+    loss = losses.heatmaps(Estimate(truth.joints, marginals=seen), truth, smpl)
+    assert loss.item() == pytest.approx(sum(wanted) / len(wanted))
+    loss.backward()
+    assert logits.grad is not None and logits.grad.isfinite().all()
+    assert (logits.grad[:, :3].abs().sum((0, 2, 3)) > 0).all() and (logits.grad[:, 3] == 0).all()
+    assert losses.heatmaps(Estimate(truth.joints), truth, smpl) == 0
+
+
+def test_what_nobody_knows_teaches_nothing() -> None:
+    unknown = Labels.of_joints(labels().joints)
+    seen = Marginals(*torch.full((3, 4, 24, 8), 1 / 8), extent=2.0)
+    assert losses.heatmaps(Estimate(unknown.joints, marginals=seen), unknown, JOINT_SETS["smpl24"]) == 0
+    assert losses.rotations(Estimate(unknown.joints, torch.zeros(4, 23, 3), torch.zeros(4, 3)), unknown) == 0

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 import torch
-from blob_parts import Filters, appearance, bank, body, finetuning, rng, samples
+from blob_parts import PLAIN, Filters, appearance, bank, body, finetuning, rng, samples
 from torch import Tensor, nn
 
 from posegen import losses
+from posegen.appearance import Appearance
 from posegen.banks import PHOTO_COPIES, Bank, labelled, photographs, recalled
 from posegen.datasets.photos import MARGIN
 from posegen.finetune import Finetuning, Progress
-from posegen.geometry import resample, square
+from posegen.geometry import resample, rotvec_to_rotmat, square
+from posegen.labels import Labels
 from posegen.pace import Pace
 from posegen.protocols import PoseEstimator
 from posegen.settings import AppearanceSettings
@@ -65,10 +67,10 @@ class Counting(Bank):
     def __init__(self, n: int) -> None:
         pool = bank(n)
         assert pool.look is not None
-        super().__init__(pool.look, pool.target, 0, rng())
+        super().__init__(pool.look, pool.labels, 0, rng())
         self.drawn: list[int] = []
 
-    def draw(self, index: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def draw(self, index: Tensor, rng: torch.Generator) -> tuple[Tensor, Labels]:
         self.drawn.extend(index.tolist())
         return super().draw(index, rng)
 
@@ -93,8 +95,8 @@ class TestMirror:
         pool, joints = bank(8), body().joint_set("smpl24")
         names = [n.replace("left", "RIGHT").replace("right", "left").replace("RIGHT", "right") for n in joints.joints]
         order = [joints.joints.index(name) for name in names]
-        truth = pool.target[:, order] * torch.tensor([-1.0, 1.0, 1.0])
-        flipped = Bank(lambda index, random: pool.draw(index, random)[0].flip(-1), truth, 0, rng())
+        truth = pool.labels.joints[:, order] * torch.tensor([-1.0, 1.0, 1.0])
+        flipped = Bank(lambda index, random: pool.draw(index, random)[0].flip(-1), Labels.of_joints(truth), 0, rng())
         assert order != list(range(24))
         assert self.steps(pool, 1.0) == pytest.approx(self.steps(flipped, 0.0), rel=1e-5)
         assert self.steps(pool, 1.0) != pytest.approx(self.steps(pool, 0.0), rel=1e-2)
@@ -105,7 +107,7 @@ class TestMirror:
         memory = recalled(samples(8), estimator, appearance(), 0, rng())
         tuning = finetuning(estimator=estimator, recall=[(1.0, memory)], mirror=1.0, batch=8)
         (progress,) = train(tuning, bank(8))
-        seen = memory.target[:1]
+        seen = memory.labels.joints[:1]
         other = (seen - body().joint_set("smpl24").mirrored(seen)).norm(dim=-1).mean()
         assert progress.recalled.item() == pytest.approx(other.item(), rel=1e-4)
 
@@ -113,43 +115,59 @@ class TestMirror:
         tuning = finetuning(mirror=1.0)
         tuning.joint_set = replace(tuning.joint_set, left_right=())
         crops, joints = torch.rand(4, 3, 8, 8), torch.randn(4, 24, 3)
-        kept = tuning._mirror_some(crops, joints, rng())
-        assert torch.equal(kept[0], crops) and torch.equal(kept[1], joints)
+        kept = tuning._mirror_some(crops, Labels.of_joints(joints), rng())
+        assert torch.equal(kept[0], crops) and torch.equal(kept[1].joints, joints)
 
 
 class TestMoved:
     """Turned, zoomed and shifted pictures, with what their labels make of it."""
 
     @staticmethod
-    def seen(tuning: Finetuning, x: float, y: float, seed: int, height: int = 65) -> tuple[Tensor, Tensor]:
-        """Where a bright spot, from the middle in halves of the width, and a joint that was there are afterwards."""
+    def seen(
+        tuning: Finetuning, x: float, y: float, seed: int, height: int = 65
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Afterwards: where a bright spot is, from the middle in halves of the width, a joint that was there, the
+        place in the crop that is told of it, and the root's rotation."""
         across, down = ((torch.arange(n) + 0.5 - n / 2) / 32.5 for n in (65, height))
         spot = (-((across - x) ** 2 + (down[:, None] - y) ** 2) / 0.005).exp()
         joints = torch.tensor([x, y, 0.3]).expand(1, 24, 3)
-        crops, joints = tuning._moved(spot.expand(1, 3, height, 65), joints, rng(seed))
+        place = torch.tensor([x, y]).expand(1, 24, 2) * 32.5 / height
+        labels = Labels(joints, torch.eye(3).expand(1, 24, 3, 3), place)
+        crops, labels = tuning._moved(spot.expand(1, 3, height, 65), labels, rng(seed))
         mass = crops[0, 0] / crops[0, 0].sum()
-        return torch.stack([(mass * across).sum(), (mass * down[:, None]).sum()]), joints[0, 5]
+        found = torch.stack([(mass * across).sum(), (mass * down[:, None]).sum()])
+        return found, labels.joints[0, 5], labels.place[0, 5] * height / 32.5, labels.rotations[0]
 
     @pytest.mark.parametrize("height", [65, 91])
     @pytest.mark.parametrize("seed", [1, 2, 3])
     def test_a_joint_is_turned_as_its_picture_is(self, seed: int, height: int) -> None:
-        spot, joint = self.seen(finetuning(turn=120.0), 0.5, -0.2, seed, height)
+        spot, joint, place, rotations = self.seen(finetuning(turn=120.0), 0.5, -0.2, seed, height)
         assert torch.allclose(spot, joint[:2], atol=0.01) and joint[2] == 0.3
         assert (joint[:2] - torch.tensor([0.5, -0.2])).norm() > 0.1
+        assert torch.allclose(place, joint[:2], atol=1e-6)
+        assert torch.allclose(rotations[0] @ torch.tensor([0.5, -0.2, 0.3]), joint, atol=1e-6)
+        assert torch.equal(rotations[1:], torch.eye(3).expand(23, 3, 3))
 
     def test_a_joint_stays_in_a_picture_that_is_zoomed_and_shifted(self) -> None:
-        spot, joint = self.seen(finetuning(zoom=0.3), 0.4, 0.2, 1)
+        spot, joint, *_ = self.seen(finetuning(zoom=0.3), 0.4, 0.2, 1)
         assert spot[0] / spot[1] == pytest.approx(2, abs=0.05) and abs(spot[1] / 0.2 - 1) > 0.05
         assert torch.equal(joint, torch.tensor([0.4, 0.2, 0.3]))
-        spot, joint = self.seen(finetuning(shift=0.3), 0.4, 0.2, 1)
+        spot, joint, *_ = self.seen(finetuning(shift=0.3), 0.4, 0.2, 1)
         assert 0.05 < (spot - torch.tensor([0.4, 0.2])).abs().max() <= 0.3
         assert torch.equal(joint, torch.tensor([0.4, 0.2, 0.3]))
 
+    @pytest.mark.parametrize("height", [65, 91])
+    @pytest.mark.parametrize("seed", [1, 2, 3])
+    def test_its_place_is_known_in_a_picture_that_is_moved_in_every_way(self, seed: int, height: int) -> None:
+        spot, _, place, _ = self.seen(finetuning(turn=50.0, zoom=0.3, shift=0.2), 0.4, 0.2, seed, height)
+        assert torch.allclose(spot, place, atol=0.01)
+        assert (place - torch.tensor([0.4, 0.2])).norm() > 0.05
+
     def test_every_picture_in_its_own_way_and_none_by_default(self) -> None:
-        crops, joints = torch.rand(4, 3, 8, 8), torch.randn(1, 24, 3).expand(4, -1, -1)
-        kept = finetuning()._moved(crops, joints, rng())
-        assert kept[0] is crops and kept[1] is joints
-        turned = finetuning(turn=40.0)._moved(crops, joints, rng())[1]
+        crops, labels = torch.rand(4, 3, 8, 8), Labels.of_joints(torch.randn(1, 24, 3).expand(4, -1, -1))
+        kept = finetuning()._moved(crops, labels, rng())
+        assert kept[0] is crops and kept[1] is labels
+        turned = finetuning(turn=40.0)._moved(crops, labels, rng())[1].joints
         assert len(turned[:, 5].unique(dim=0)) == 4
 
     def test_a_step_looks_at_moved_pictures(self) -> None:
@@ -270,9 +288,9 @@ class TestWhatIsLeftAlone:
 
     def test_samples_and_originals(self) -> None:
         tuning, pool = finetuning(), bank(5)
-        target, original = pool.target.clone(), {n: p.clone() for n, p in tuning.original.items()}
+        target, original = pool.labels.joints.clone(), {n: p.clone() for n, p in tuning.original.items()}
         train(tuning, pool, 2)
-        assert torch.equal(pool.target, target)
+        assert torch.equal(pool.labels.joints, target)
         assert all(torch.equal(original[n], p) for n, p in tuning.original.items())
 
 
@@ -283,7 +301,7 @@ class TestThreshold:
         crops, truth = pool.draw(torch.arange(6), rng())
         joints = estimator.predict(crops).joints
         each = torch.stack(
-            [losses.finetune(j[None], t[None], limbs, d=10)[0] for j, t in zip(joints, truth, strict=True)]
+            [losses.finetune(j[None], t[None], limbs, d=10)[0] for j, t in zip(joints, truth.joints, strict=True)]
         )
         d = each.sort().values[3:5].mean().item()  # four of six are below
         (progress,) = train(finetuning(estimator=estimator, batch=6, d=d), pool)
@@ -304,7 +322,7 @@ class TestRetention:
 
     def drift(self, tuning: Finetuning, memory: Bank) -> float:
         crops, before = memory.draw(torch.arange(len(memory)), rng())
-        return (tuning.estimator.predict(crops).joints - before).norm(dim=-1).mean().item()
+        return (tuning.estimator.predict(crops).joints - before.joints).norm(dim=-1).mean().item()
 
     def test_recall_holds_what_the_original_network_said(self) -> None:
         drifts = []
@@ -322,7 +340,7 @@ class TestRetention:
     def test_recalled_is_the_distance_to_it(self) -> None:
         estimator = BlobEstimator(rng(2))
         memory = self.seen(estimator)
-        memory.target += torch.tensor([0.3, 0.0, 0.4])
+        memory.labels.joints.add_(torch.tensor([0.3, 0.0, 0.4]))
         (progress,) = train(finetuning(estimator=estimator, recall=[(1.0, memory)], batch=8, d=1e-6), bank(8))
         assert progress.recalled.item() == pytest.approx(0.5, abs=1e-5)
 
@@ -335,7 +353,7 @@ class TestRetention:
     def test_replayed_samples_are_learned(self) -> None:
         """Only replayed samples are below d; the step must be theirs."""
         far = bank(4)
-        far.target = far.target + 100 * torch.randn(far.target.shape, generator=rng(1))
+        far.labels.joints.add_(100 * torch.randn(far.labels.joints.shape, generator=rng(1)))
         tuning = finetuning(replay=bank(8, 5), lr=1e-2, batch=8, d=2.0, scale_aligned=False, retain={"replay": 0.5})
         progress = train(tuning, far)
         assert all(p.kept == 0.5 for p in progress)
@@ -380,13 +398,21 @@ class TestRetention:
         assert kept(0.5, 0.25) == pytest.approx(0.5, rel=1e-3)
 
 
+def dark() -> Appearance:
+    """Nothing but the person, before black."""
+    return Appearance(PLAIN, torch.zeros(1, 3, 24, 24))
+
+
 class Dot:
     """Sees where a bright dot stands: x right, y down from the middle, in halves of the crop."""
 
     joint_set, input_size, differentiable, module, lr, frozen = "smpl24", 64, False, None, 0.0, ()
 
+    def square(self, box: Tensor) -> tuple[Tensor, Tensor]:
+        return square(box, MARGIN)
+
     def crop(self, image: Tensor, box: Tensor) -> Tensor:
-        return resample(image, *square(box, MARGIN), self.input_size)
+        return resample(image, *self.square(box), self.input_size)
 
     def predict(self, crop: Tensor) -> Estimate:
         light = crop.mean(1)
@@ -406,16 +432,17 @@ class TestPhotographs:
     def test_what_was_seen_turns_with_the_picture(self) -> None:
         bank = self.made()
         crops, target = bank.draw(torch.arange(len(bank)), rng())
-        torch.testing.assert_close(Dot().predict(crops).joints, target, atol=0.03, rtol=0)
-        x, y, z = target[:, 0].unbind(1)
-        assert (z == target[0, 0, 2]).all()
+        seen = target.joints
+        torch.testing.assert_close(Dot().predict(crops).joints, seen, atol=0.03, rtol=0)
+        x, y, z = seen[:, 0].unbind(1)
+        assert (z == seen[0, 0, 2]).all()
         angle = torch.atan2(y, x)
         assert angle.max() - angle.min() > 3, "turned by any angle"
 
     def test_every_photograph_several_times(self) -> None:
         bank = self.made()
         assert len(bank) == 2 * PHOTO_COPIES
-        assert len(bank.target[:, 0].round(decimals=3).unique(dim=0)) == len(bank)
+        assert len(bank.labels.joints[:, 0].round(decimals=3).unique(dim=0)) == len(bank)
 
     def test_one_seed_gives_one_bank(self) -> None:
         one, other = (self.made(copies=1).draw(torch.arange(12), rng())[0] for _ in range(2))
@@ -428,8 +455,29 @@ class TestBank:
     def test_labelled_keeps_the_truth(self) -> None:
         drawn = samples(5)
         pool = labelled(drawn, BlobEstimator(rng(2)), appearance(), 0, rng())
-        crops, target = pool.draw(torch.tensor([3, 0]), rng())
-        assert crops.shape == (2, 3, 16, 16) and torch.equal(target, drawn.truth[[3, 0]]) and len(pool) == 5
+        crops, labels = pool.draw(torch.tensor([3, 0]), rng())
+        assert crops.shape == (2, 3, 16, 16) and torch.equal(labels.joints, drawn.truth[[3, 0]]) and len(pool) == 5
+        root, turned = labels.rotations[:, 0], rotvec_to_rotmat(drawn.theta[[3, 0]])
+        straight = body().joints(drawn.theta[[3, 0]])
+        torch.testing.assert_close(straight @ root.transpose(1, 2), labels.joints)
+        torch.testing.assert_close(labels.rotations[:, 1:], turned)
+        assert labels.place.isnan().all()  # nobody says what this estimator cuts out
+
+    def test_places_are_known_where_an_estimator_says_what_it_cuts_out(self) -> None:
+        """A dot in the middle of every joint of a person is seen where the place says."""
+        drawn, n = samples(6, size=64), 6
+        estimator = Dot()
+        for j in (0, 15, 20):
+            grid = torch.arange(64) + 0.5
+            across, down = ((grid - drawn.points[:, j, i, None]).square() for i in (0, 1))
+            dots = (-(across[:, None] + down[:, :, None]) / 4).exp()[:, None]
+            image = (255 * dots).round().to(torch.uint8)
+            spotted = replace(drawn, image=image.expand(n, 3, 64, 64), alpha=image)
+            pool = labelled(spotted, estimator, dark(), 0, rng())
+            crops, labels = pool.draw(torch.arange(n), rng())
+            torch.testing.assert_close(
+                estimator.predict(crops).joints[:, 0, :2], 2 * labels.place[:, j], atol=0.03, rtol=0
+            )
 
     def test_without_copies_every_look_is_another(self) -> None:
         pool = bank(3, varied=self.VARIED)
@@ -445,5 +493,5 @@ class TestBank:
     def test_pick_is_random_and_of_the_seed(self) -> None:
         pool = bank(9)
         first, again, other = (pool.pick(30, rng(seed))[1] for seed in (1, 1, 2))
-        assert torch.equal(first, again) and not torch.equal(first, other)
-        assert len(first.flatten(1).unique(dim=0)) > 6
+        assert torch.equal(first.joints, again.joints) and not torch.equal(first.joints, other.joints)
+        assert len(first.joints.flatten(1).unique(dim=0)) > 6

@@ -13,6 +13,7 @@ from posegen_mesh.renderer import MeshRenderer
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from posegen import losses
 from posegen.body import JOINT_SETS
 from posegen.errors import AssetError, UsageError
 from posegen.geometry import frame, orbit
@@ -22,7 +23,7 @@ from posegen.pretrain.settings import load
 from posegen.pretrain.truth import mirrored, truth_of
 from posegen.settings import Selection
 from posegen.track import Phase, Track
-from posegen.types import Marginals
+from posegen.types import Estimate, Marginals
 
 PLAIN = {
     f"appearance.{name}": 0
@@ -173,7 +174,8 @@ def test_heatmaps_are_taught_the_places_that_hybrik_lifts_to_the_truth(drawn):
     for _ in range(300):
         adam.zero_grad()
         seen = Marginals(*(x.softmax(-1) for x in logits), extent=2.2)
-        training._surprise(seen, truth, truth.box).backward()
+        labels = training._labels(truth, truth.box)
+        losses.heatmaps(Estimate(truth.joints, marginals=seen), labels, training.joint_set).backward()
         adam.step()
     place = torch.stack([x.detach().softmax(-1) @ torch.arange(64.0) / 64 - 0.5 for x in logits], -1)
     depth = side / train.focal * chosen.bank.distance / EXTENT  # where HybrIK's camera shows the crop as large

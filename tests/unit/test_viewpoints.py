@@ -174,7 +174,8 @@ def generated(tmp_path):
     truth = torch.stack([r.joints for r in seen(view)]).float()
     alpha = torch.full((n, 1, 8, 8), 255, dtype=torch.uint8)
     box = torch.tensor([1.0, 1, 7, 7]).repeat(n, 1)
-    save(Samples(alpha.repeat(1, 3, 1, 1), alpha, box, torch.zeros(n, 23, 3), view, truth, torch.zeros(n)),
+    theta, error, points = torch.zeros(n, 23, 3), torch.zeros(n), truth[..., :2]
+    save(Samples(alpha.repeat(1, 3, 1, 1), alpha, box, theta, view, truth, error, points),
          tmp_path / "round-0", joint_set="coco17")  # fmt: skip
     return tmp_path / "round-0", view
 

@@ -63,10 +63,15 @@ class Hybrik:
             self.weights, self.pace, lr = "official", PUBLISHED_PACE, PUBLISHED_LR
         else:
             self.weights, lr = "untrained" if file is None else "open-compact", COMPACT_LR
-            self.pace = COMPACT_PACE._replace(epochs=9, photos=1.0, average=0.96)  # learns sooner, and forgets less
+            # with the places in its heatmaps told, it learns twice as fast, and forgets less
+            self.pace = COMPACT_PACE._replace(epochs=9, heatmaps=0.05, photos=1.0, average=0.96)
         self.lr = options.lr or lr
         self.input_size = network.variant.size
         self.module = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+    def square(self, box: Tensor) -> tuple[Tensor, Tensor]:
+        """Boxes (N,4) -> centre (N,2) and side (N,) of the crop, pixels, but for the half pixel that ``crop`` adds."""
+        return square(box, self.options.scale)
 
     def crop(self, image: Tensor, box: Tensor) -> Tensor:
         """image (N,3,H,W) and boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,S,S), the box made square and scaled.
@@ -74,7 +79,7 @@ class Hybrik:
         Upstream's rule, which counts pixels from their centres: half a pixel of the crop aside from ``resample``'s.
         Where a crop shrinks the image it is smoothed first, and upstream's is not. Differentiable in the image.
         """
-        centre, side = square(box, self.options.scale)
+        centre, side = self.square(box)
         shift = 0.5 - 0.5 * side / self.input_size
         return resample(image, centre + shift[:, None], side, self.input_size)
 
@@ -84,7 +89,7 @@ class Hybrik:
         Where the crop's middle is as seen from the picture's, in sides of the crop; with intrinsics, such that it is
         seen at the camera's true angle.
         """
-        centre, side = square(box, self.options.scale)
+        centre, side = self.square(box)
         if intrinsics is None:
             return (centre - picture / 2) / side[:, None]
         focal = intrinsics[:, [0, 1], [0, 1]]

@@ -86,12 +86,16 @@ class Spin:
             self.pace, lr = COMPACT_PACE._replace(epochs=18, replay=0.5), 7e-4
         self.lr = options.lr or lr
 
+    def square(self, box: Tensor) -> tuple[Tensor, Tensor]:
+        """Boxes (N,4) -> centre (N,2) and side (N,) of the crop, pixels."""
+        return square(box, self.options.scale)
+
     def crop(self, image: Tensor, box: Tensor) -> Tensor:
         """image (N,3,H,W) and boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,S,S), the box made square and scaled.
 
         Differentiable with respect to the image.
         """
-        centre, side = square(box, self.options.scale)
+        centre, side = self.square(box)
         if self.options.crop == "official":
             return integer_crop(image, centre, side, (self.input_size,) * 2, "truncated", antialias=True)
         return resample(image, centre, side, self.input_size)
