@@ -24,6 +24,7 @@ COMPACT_PACE = Pace(
     epochs=17,
     batch=64,
     optimizer="muon",
+    rotations=0.1,
     turn=15.0,
     zoom=0.1,
     shift=0.05,
