@@ -9,7 +9,7 @@ from torch import Tensor
 
 from posegen.datasets.poses import bent
 from posegen.datasets.upright import ordinary_views
-from posegen.geometry import from_spherical, to_spherical, uniform_sphere
+from posegen.geometry import from_spherical, relative, to_spherical, uniform_sphere
 
 if TYPE_CHECKING:
     from posegen.loop import PoseGen
@@ -26,12 +26,15 @@ def draw(method: PoseGen, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]
     """theta (n,23,3) and view K (n,3), each from where ``loop.poses`` and ``loop.views`` say.
 
     For a share of them, ``loop.real``, a real pose takes the place of theta; the view stays. For another,
-    ``loop.level``, the camera is held level: its roll is taken out of K.
+    ``loop.level``, the camera is held level: its roll is taken out of K.  With ``loop.lean`` K stands in the world of a
+    real pose's clip, in which people lie and lean as they were filmed, and not in that of the pelvis.
     """
     loop, real_poses = method.settings.loop, method.real_poses
     theta, view = method.draw(n, rng)
+    root = torch.zeros_like(view)
     if loop.poses == "clips":
-        theta = bent(real_poses.sample(n, rng), loop.bend, rng)
+        theta, root = real_poses.sample_whole(n, rng)
+        theta = bent(theta, loop.bend, rng)
     elif loop.poses == "uniform":
         theta = real_poses.uniform(n, rng)
     if loop.views == "in_distribution":
@@ -43,4 +46,6 @@ def draw(method: PoseGen, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]
     level = counted.diff() > 0
     azimuth, elevation, _ = to_spherical(view)
     view = torch.where(level.to(view.device)[:, None], from_spherical(azimuth, elevation), view)
-    return torch.cat([bent(real_poses.sample(real, rng), loop.bend, rng), theta[real:]]), view
+    pose, filmed = real_poses.sample_whole(real, rng)
+    theta, root = torch.cat([bent(pose, loop.bend, rng), theta[real:]]), torch.cat([filmed, root[real:]])
+    return theta, relative(view, root) if loop.lean else view

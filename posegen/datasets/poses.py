@@ -15,12 +15,14 @@ from posegen.types import Clip
 LEGS = tuple(j - 1 for j in (1, 2, 4, 5, 7, 8, 10, 11))
 LEFT_ARM = tuple(j - 1 for j in (13, 16, 18, 20, 22))
 RIGHT_ARM = tuple(j - 1 for j in (14, 17, 19, 21, 23))
+REFLECTION = (1.0, -1.0, -1.0)
+"""What a mirror image, which exchanges left and right, makes of a rotation's axis-angle."""
 
 
 def mirror(pose: Tensor) -> Tensor:
     """The mirror image of poses theta (N,23,3) axis-angle: left and right exchanged, rotations reflected in x."""
     opposite = [j - 1 for j in JOINT_SETS["smpl24"].opposite[1:]]
-    return pose[:, opposite] * pose.new_tensor([1.0, -1.0, -1.0])
+    return pose[:, opposite] * pose.new_tensor(REFLECTION)
 
 
 def bent(pose: Tensor, spread: float, rng: torch.Generator) -> Tensor:
@@ -42,17 +44,22 @@ class RealPoses:
     def __init__(self, clips: Sequence[Clip], *, recombine: float = 0.5, device: str = "cpu") -> None:
         if not clips:
             raise UsageError("this motion has no clip in its split 'train'", "choose another with --set motion=NAME")
-        self.poses = torch.cat([clip.poses for clip in clips])[:, 1:].float().to(device)
+        whole = torch.cat([clip.poses for clip in clips]).float().to(device)
+        self.root, self.poses = whole[:, 0], whole[:, 1:]
         self.recombine = recombine
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         """-> theta (n,23,3) axis-angle, radians."""
-        pose = self._draw(n, rng)
+        return self.sample_whole(n, rng)[0]
+
+    def sample_whole(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """-> theta (n,23,3), and the root rotation (n,3), body to world, of the frame that their trunk is of."""
+        pose, root = self._draw(n, rng)
         for part in (LEGS, LEFT_ARM, RIGHT_ARM):
             taken = torch.rand(n, generator=rng, device=rng.device) < self.recombine
-            donor = self._draw(n, rng)
+            donor, _ = self._draw(n, rng)
             pose[:, part] = torch.where(taken.to(pose.device)[:, None, None], donor[:, part], pose[:, part])
-        return pose
+        return pose, root
 
     def uniform(self, n: int, rng: torch.Generator) -> Tensor:
         """-> theta (n,23,3), each number uniform between its extremes over all real poses and their mirror images."""
@@ -61,7 +68,10 @@ class RealPoses:
         share = torch.rand(n, *low.shape, generator=rng, device=rng.device).to(low)
         return low + (high - low) * share
 
-    def _draw(self, n: int, rng: torch.Generator) -> Tensor:
-        pose = self.poses[torch.randint(len(self.poses), (n,), generator=rng, device=rng.device).to(self.poses.device)]
+    def _draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Frames, or their mirror images: theta (n,23,3), root (n,3)."""
+        frame = torch.randint(len(self.poses), (n,), generator=rng, device=rng.device).to(self.poses.device)
+        pose, root = self.poses[frame], self.root[frame]
         flip = (torch.rand(n, generator=rng, device=rng.device) < 0.5).to(pose.device)
-        return torch.where(flip[:, None, None], mirror(pose), pose)
+        other = root * root.new_tensor(REFLECTION)
+        return torch.where(flip[:, None, None], mirror(pose), pose), torch.where(flip[:, None], other, root)

@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from posegen.datasets.poses import RealPoses, bent
+from posegen.datasets.poses import REFLECTION, RealPoses, bent
 from posegen.errors import UsageError
 from posegen.geometry import from_spherical, relative, rotvec_to_rotmat
 from posegen.types import Clip
@@ -65,7 +65,7 @@ class Upright:
         self.blend, self.bend, self.roll, self.facing = blend, bend, roll, facing
         upright = [replace(clip, poses=clip.poses[f]) for clip, f in zip(clips, frames, strict=True)]
         self.poses = RealPoses(upright, recombine=recombine)
-        self.root = torch.cat([clip.poses[:, 0].float() for clip in upright])
+        self.root = self.poses.root
 
     def sample(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """-> theta (n,23,3), view K (n,3) of the body without root rotation."""
@@ -83,5 +83,5 @@ class Upright:
         """Of a pelvis that leans as in one of the frames, or in its mirror image."""
         root = self.root[torch.randint(len(self.root), (n,), generator=rng)]
         flip = torch.rand(n, 1, generator=rng) < 0.5
-        root = torch.where(flip, root * root.new_tensor([1.0, -1.0, -1.0]), root)
+        root = torch.where(flip, root * root.new_tensor(REFLECTION), root)
         return relative(ordinary_views(n, rng, self.facing, self.roll), root)

@@ -90,8 +90,8 @@ class TestRecipe:
     def test_what_the_paper_s_components_are(self, tmp_path: Path) -> None:
         found = cells(read("paper-components"), (0,), tmp_path)
         a1, a2, a3, uniform = (cell.settings for cell in found if cell.column == "blazepose")
-        assert [s.feedback.w2 for s in (a1, a2, a3)] == [0, 0, 0.1]
-        assert [s.loop.views for s in (a1, a2, a3)] == ["in_distribution", "generator", "generator"]
+        assert [s.feedback.w2 for s in (a1, a2, a3)] == [0, 0, 5]
+        assert [s.loop.views for s in (a1, a2, a3)] == ["in_distribution", "level", "level"]
         assert {s.loop.poses for s in (a1, a2, a3)} == {"generator"}
         assert uniform.loop.poses == uniform.loop.views == "uniform"
         assert all(s.loop.real == s.loop.level == 0 for s in (a1, a2, a3, uniform))

@@ -14,7 +14,7 @@ from posegen.datasets.generated import Samples
 from posegen.datasets.poses import mirror
 from posegen.datasets.upright import ELEVATION
 from posegen.generate import render_samples
-from posegen.geometry import to_spherical
+from posegen.geometry import rotvec_to_rotmat, to_spherical
 from posegen.proposals import draw, learned
 from posegen.settings import CameraSettings, LoopSettings
 from posegen.testing.blobs import BlobEstimator, BlobRenderer
@@ -63,6 +63,20 @@ class TestSources:
         either = torch.cat([real, mirror(real)])
         head = theta[:, 14]  # no part that another frame lends
         assert (head[:, None] == either[None, :, 14]).all(-1).any(1).all()
+
+    @pytest.mark.parametrize("share", [{"poses": "clips"}, {"real": 1.0}])
+    def test_real_poses_lean_as_they_were_filmed(self, share: dict[str, Any]) -> None:
+        """The camera's up, in axes of a body that some frame or its mirror image turned, is the world's up again."""
+        made = method(loop={"warmup": 2, "batch": 8, "views": "uniform", "lean": True} | share)
+        theta, view = draw(made, 200, rng(5))
+        still, upright = draw(method(loop={"warmup": 2, "batch": 8, "views": "uniform"} | share), 200, rng(5))
+        real = made.real_poses
+        frames = torch.cat([real.poses, mirror(real.poses)])[None, :, 14]
+        roots = torch.cat([real.root, real.root * torch.tensor([1.0, -1.0, -1.0])])
+        frame = (theta[:, None, 14] == frames).all(-1).float().argmax(1)
+        in_world = rotvec_to_rotmat(roots[frame]) @ rotvec_to_rotmat(view)
+        torch.testing.assert_close(in_world, rotvec_to_rotmat(upright), atol=1e-5, rtol=0)
+        assert torch.equal(theta, still) and (view - upright).norm(dim=-1).mean() > 0.1
 
     def test_uniform_poses_fill_the_range_of_real_ones_and_no_more(self) -> None:
         theta, _ = drawn(2000, poses="uniform")
