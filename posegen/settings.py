@@ -94,8 +94,8 @@ class LoopSettings(Options):
     """Largest standard deviation, radians, of a random turn of every joint on top of real poses that are drawn or
     replayed: a few clips hold few poses. The discriminator sees them as they are."""
     lean: bool = False
-    """Real poses that are drawn lie and lean as they were filmed: K turns the camera in the world of their clip, where a
-    level camera is level. Without it, K is about the pelvis, which then always stands upright. Not in the paper."""
+    """Real poses that are drawn lie and lean as they were filmed: K turns the camera in the world of their clip.
+    Without it, K is about the pelvis, which to a level camera always stands upright. Not in the paper."""
     level: Share = 0.0
     """Share of these whose camera is held level, as people hold one: K without its roll. Not in the paper."""
 

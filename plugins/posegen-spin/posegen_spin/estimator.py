@@ -83,7 +83,7 @@ class Spin:
             self.weights, self.pace, lr = published(self.skeleton), PUBLISHED_PACE, PUBLISHED_LR
         else:
             self.weights = "untrained" if file is None else "open-compact"
-            self.pace, lr = COMPACT_PACE._replace(epochs=18, replay=0.5), 7e-4
+            self.pace, lr = COMPACT_PACE._replace(epochs=18, replay=0.5, average=0.92), 7e-4
         self.lr = options.lr or lr
 
     def square(self, box: Tensor) -> tuple[Tensor, Tensor]:
