@@ -14,13 +14,16 @@ from posegen.body import Body
 from posegen.errors import UsageError
 from posegen.geometry import resample, rotmat_to_rotvec, square
 from posegen.nn.precision import Precision
-from posegen.nn.smpl import COMPACT_LR, COMPACT_PACE, PUBLISHED_LR, PUBLISHED_PACE, Weights, weights_file
+from posegen.nn.smpl import COMPACT_PACE, PUBLISHED_LR, PUBLISHED_PACE, Weights, weights_file
 from posegen.options import Options as BaseOptions
 from posegen.types import Estimate, Marginals
 from posegen_hybrik import weights
 from posegen_hybrik.lifting import EXTENT
 from posegen_hybrik.smpl import Smpl
 from posegen_hybrik.solve import Solved, solve
+
+# told in its heatmaps where joints are, it learns sooner and forgets less; rotations follow from the joints
+COMPACT = COMPACT_PACE._replace(epochs=9, rotations=0.0, heatmaps=0.05, replay=0.625, photos=1.0, average=0.96)
 
 
 class Hybrik:
@@ -62,9 +65,7 @@ class Hybrik:
         if network.variant.smpl:
             self.weights, self.pace, lr = "official", PUBLISHED_PACE, PUBLISHED_LR
         else:
-            self.weights, lr = "untrained" if file is None else "open-compact", COMPACT_LR
-            # told where joints are in its heatmaps, it learns twice as fast and forgets less; rotations follow
-            self.pace = COMPACT_PACE._replace(epochs=9, rotations=0.0, heatmaps=0.05, photos=1.0, average=0.96)
+            self.weights, self.pace, lr = "untrained" if file is None else "open-compact", COMPACT, 6e-4
         self.lr = options.lr or lr
         self.input_size = network.variant.size
         self.module = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]

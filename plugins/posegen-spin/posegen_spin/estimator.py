@@ -19,6 +19,7 @@ from posegen.nn.imagenet import standardise
 from posegen.nn.integer_crop import integer_crop
 from posegen.nn.precision import Precision, autocast
 from posegen.nn.smpl import (
+    COMPACT_LR,
     COMPACT_PACE,
     PUBLISHED_LR,
     PUBLISHED_PACE,
@@ -83,7 +84,7 @@ class Spin:
             self.weights, self.pace, lr = published(self.skeleton), PUBLISHED_PACE, PUBLISHED_LR
         else:
             self.weights = "untrained" if file is None else "open-compact"
-            self.pace, lr = COMPACT_PACE._replace(epochs=18, replay=0.5, average=0.92), 7e-4
+            self.pace, lr = COMPACT_PACE, COMPACT_LR
         self.lr = options.lr or lr
 
     def square(self, box: Tensor) -> tuple[Tensor, Tensor]:
