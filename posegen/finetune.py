@@ -38,7 +38,8 @@ SIDE = 128  # of a matrix at least, for Muon: a narrower one is a network's outp
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One step's losses, still on the device. kept: share of the samples below d."""
+    """One step's losses, still on the device. loss: Eq 13.  recalled: the sum over what is distilled.  kept: share of
+    the samples below d."""
 
     loss: Tensor
     recalled: Tensor
@@ -126,7 +127,8 @@ class Finetuning:
             total = total + self.pace.heatmaps * losses.heatmaps(estimate, labels, self.joint_set)
         for weight, _ in self.recall:
             part = slice(start, start + self.pace.recalled)
-            distance = (joints[part] - labels.joints[part]).norm(dim=-1).mean()
+            said, was = (losses.centred(side[part], self.joint_set) for side in (joints, labels.joints))
+            distance = (said - was).norm(dim=-1).mean()
             total, distilled, start = total + weight * distance, distilled + distance, start + self.pace.recalled
         if self.retain.weights:
             total = total + self.retain.weights * self._distance()

@@ -157,8 +157,9 @@ def finetune(
     counted = judged(joint_set, joints)
     estimate, truth = (centred(side, joint_set)[:, counted] for side in (estimate, truth))
     if scale_aligned:
-        estimate = estimate * (truth.flatten(1).norm(dim=1) / estimate.flatten(1).norm(dim=1))[:, None, None]
+        size = estimate.flatten(1).norm(dim=1).clamp(min=1e-6)  # of joints in one point too
+        estimate = estimate * (truth.flatten(1).norm(dim=1) / size)[:, None, None]
     error = torch.linalg.vector_norm(estimate - truth, dim=-1).mean(-1)
-    kept = error < d if over_d != "keep" else torch.ones_like(error, dtype=torch.bool)
+    kept = ~(error >= d) if over_d != "keep" else torch.ones_like(error, dtype=torch.bool)  # NaN stays, and is seen
     count = kept.sum().clamp(min=1) if over_d == "drop" else len(error)
     return torch.where(kept, error, 0).sum() / count, kept

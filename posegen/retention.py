@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import torch
+
 from posegen import banks, drawing, states
 from posegen.datasets.photos import read_folder
 from posegen.datasets.upright import Upright
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from posegen.context import Context
+    from posegen.datasets.generated import Samples
     from posegen.pace import Pace
 
 
@@ -27,13 +30,16 @@ def people(context: Context) -> Tensor | None:
 
 
 def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
-    """Fine-tuning where the run left it. What it recalls comes from the original estimator, so that comes first."""
+    """Fine-tuning where the run left it. What it recalls comes from the original estimator, so that comes first.
+
+    samples: how many the last round trains on.
+    """
     retain, labelled, recall = context.settings.retain, None, []
     pace = paced(context.settings.finetune, retain, context.estimator)
     if photos is not None:
-        shown = drawing.bank(context, "photos", lambda *how: banks.photographs(photos, *how))
-        recall.append((pace.photos, shown))
-    pictures = _replayed(context, pace, samples)
+        photographed = drawing.bank(context, "photos", lambda *how: banks.photographs(photos, *how))
+        recall.append((pace.photos, photographed))
+    pictures = _replayed(pace, samples)
     if pictures and retain.dataset:
         replayed = drawing.replayed(context, pictures)
         labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(replayed, *how))
@@ -50,10 +56,12 @@ def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
             size=size,
         )
         if replay:
-            labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(renders, *how), size)
+            shown = _subjects_mixed(context, renders, 0, replay)
+            labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(shown, *how), size)
         if retain.renders:
-            seen = drawing.bank(context, "renders", lambda *how: banks.recalled(renders, *how), size)
-            recall.append((retain.renders, seen))
+            seen = _subjects_mixed(context, renders, replay, count)
+            recalled = drawing.bank(context, "renders", lambda *how: banks.recalled(seen, *how), size)
+            recall.append((retain.renders, recalled))
     made = Finetuning(
         context.estimator,
         context.joint_set,
@@ -76,13 +84,19 @@ def _ordinary(context: Context, count: int) -> tuple[Tensor, Tensor]:
     return theta.to(settings.device), view.to(settings.device)
 
 
+def _subjects_mixed(context: Context, renders: Samples, first: int, until: int) -> Samples:
+    """A part of the renders in which every subject stands: they lie one subject after the other."""
+    order = torch.randperm(len(renders), generator=context.stream("order of renders"))
+    return renders[order[first:until]]
+
+
 def _size(context: Context) -> int:
     """Of replayed pictures: what an upright person's crop has of them is no smaller than the network's input."""
     seen = context.estimator.input_size
     return min(context.settings.camera.size, math.ceil(1.25 * (seen if isinstance(seen, int) else max(seen))))
 
 
-def _replayed(context: Context, pace: Pace, samples: int) -> int:
-    """How many pictures to replay, so that the last round, of all samples, sees each ``retain.repeats`` times."""
-    seen = pace.replayed * math.ceil(samples * context.settings.loop.rounds / pace.fresh) * pace.epochs
+def _replayed(pace: Pace, samples: int) -> int:
+    """How many pictures to replay, so that a round of so many samples sees each ``retain.repeats`` times."""
+    seen = pace.replayed * math.ceil(samples / pace.fresh) * pace.epochs
     return math.ceil(seen / pace.repeats)

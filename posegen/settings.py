@@ -166,7 +166,7 @@ class FinetuneSettings(Options):
     rank: NonNegativeInt = 0
     """Rank of the change of each matrix and filter (low-rank adapters, merged when it ends); 0: any change."""
     d: PositiveFloat = 0.2
-    """Threshold d in metres: pictures with a larger error, replayed ones too, are left out (Eq 13)."""
+    """Threshold d in metres: the joints of pictures with a larger error, replayed ones too, are left out (Eq 13)."""
     over_d: Literal["drop", "zero", "keep"] = "drop"
     """Left-out samples are dropped from the mean (the published script), count as zero (Eq 13), or are kept."""
     scale_aligned: bool = True
@@ -185,7 +185,7 @@ class FinetuneSettings(Options):
     turn: float | None = Field(default=None, ge=0, le=180)
     """Degrees by which pictures of generated samples are turned at most, in every step anew, with their labels."""
     zoom: float | None = Field(default=None, ge=0, lt=1)
-    """Share by which they are made larger or smaller at most."""
+    """Share by which more or less of them is seen at most: 0.1 makes them up to a ninth larger."""
     shift: float | None = Field(default=None, ge=0, lt=1)
     """Share of half of their side by which they are moved at most."""
 

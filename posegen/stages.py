@@ -35,7 +35,7 @@ def complete(context: Context) -> dict[str, Any]:
     before = directory.once("before.json", lambda: figures(parts, splits, settings, track, "measure before"))
     if not belong(before, splits):
         raise AssetError(f"{directory.path / 'before.json'} is of other images", "delete it and use --resume")
-    method, tuning = make_method(context), retention.tuning(context, loop.samples, people)
+    method, tuning = make_method(context), retention.tuning(context, loop.rounds * loop.samples, people)
     pool: list[Samples] = []
     for round_ in range(loop.rounds):
         pool.append(generate(context, method, round_))

@@ -14,6 +14,7 @@ from posegen.checkpoint import (
     load_module,
     load_optimizer,
     load_tensors,
+    metadata,
     optimizer_tensors,
     prefixed,
     save_tensors,
@@ -64,13 +65,15 @@ def save_finetuning(path: Path, tuning: Finetuning) -> None:
         "epochs": torch.tensor(tuning.epochs),
     }
     alarms.check_finite("fine-tuning", tensors)
-    save_tensors(path, tensors)
+    save_tensors(path, tensors, {"pace": str(tuning.pace)})
 
 
 def load_finetuning(path: Path, tuning: Finetuning) -> None:
-    """Raises AssetError for a file that is damaged or of another network."""
+    """Raises AssetError for a file that is damaged, of another network, or of a version with another pace for it."""
     tensors = load_tensors(path, REPAIR)
     _require(path, tensors, "epochs")
+    if (pace := metadata(path).get("pace")) != str(tuning.pace):
+        raise AssetError(f"{path} was written by a version of posegen with another pace of fine-tuning: {pace}", REPAIR)
     load_module(tuning.module, without_prefix("module", tensors), path, REPAIR)
     for name, optimizer in tuning.optimizers.items():
         load_optimizer(optimizer, without_prefix(name, tensors), path, REPAIR)

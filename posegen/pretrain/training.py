@@ -98,13 +98,15 @@ class Training:
         joints = difference.norm(dim=-1).mean()
         total = w.joints * joints
         labels = self._labels(truth, box).to(self.device)
-        total = total + w.rotations * losses.rotations(estimate, labels)
+        if w.rotations:
+            total = total + w.rotations * losses.rotations(estimate, labels)
         if w.betas and estimate.betas is not None:
             total = total + w.betas * (estimate.betas - truth.betas.to(self.device)).square().mean()
         if w.points and estimate.camera is not None and self.square is not None:
             said = estimate.camera[:, None, :1] * (estimate.joints[..., :2] + estimate.camera[:, None, 1:])
             total = total + w.points * (said - 2 * labels.place).norm(dim=-1).mean()
-        total = total + w.heatmaps * losses.heatmaps(estimate, labels, self.joint_set)
+        if w.heatmaps:
+            total = total + w.heatmaps * losses.heatmaps(estimate, labels, self.joint_set)
         return total, joints
 
     def _labels(self, truth: Truth, box: Tensor) -> Labels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -17,12 +18,12 @@ from posegen.banks import PHOTO_COPIES, Bank, labelled, photographs, recalled
 from posegen.datasets.photos import MARGIN
 from posegen.finetune import Finetuning, Progress
 from posegen.geometry import resample, rotvec_to_rotmat, square
-from posegen.labels import Labels
+from posegen.labels import Labels, concatenate
 from posegen.pace import Pace
 from posegen.protocols import PoseEstimator
 from posegen.settings import AppearanceSettings
 from posegen.testing.blobs import BlobEstimator
-from posegen.types import Estimate
+from posegen.types import Estimate, Marginals
 
 
 class Deep:
@@ -59,6 +60,28 @@ class Blind(Deep):
     def predict(self, crop: Tensor) -> Estimate:
         joints = torch.randn(1, 24, 3, generator=rng(8)) + 0 * self.module(crop).sum()
         return Estimate(joints.expand(len(crop), -1, -1))
+
+
+class Spy(Deep):
+    """Says joints, rotations and heatmaps, and keeps what it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__(dropout=0.0)
+        self.shown: list[Tensor] = []
+
+    def predict(self, crop: Tensor) -> Estimate:
+        joints = self.module(crop).unflatten(1, (24, 3))
+        bins = [(joints[..., i, None] * torch.linspace(-1, 1, 8)).softmax(-1) for i in range(3)]
+        marginals = Marginals(bins[0], bins[1], bins[2], extent=2.0)
+        self.shown.append(crop.detach().clone())
+        return Estimate(joints, body_pose=joints[:, 1:], global_orient=joints[:, 0], marginals=marginals)
+
+
+def placed(pool: Bank, seed: int) -> Bank:
+    """The same pictures, and places of the joints too."""
+    place = 0.3 * torch.rand(len(pool), 24, 2, generator=rng(seed)) - 0.15
+    assert pool.look is not None
+    return Bank(pool.look, replace(pool.labels, place=place), 0, rng())
 
 
 class Counting(Bank):
@@ -107,8 +130,8 @@ class TestMirror:
         memory = recalled(samples(8), estimator, appearance(), 0, rng())
         tuning = finetuning(estimator=estimator, recall=[(1.0, memory)], mirror=1.0, batch=8)
         (progress,) = train(tuning, bank(8))
-        seen = memory.labels.joints[:1]
-        other = (seen - body().joint_set("smpl24").mirrored(seen)).norm(dim=-1).mean()
+        seen, joint_set = memory.labels.joints[:1], body().joint_set("smpl24")
+        other = losses.centred(seen - joint_set.mirrored(seen), joint_set).norm(dim=-1).mean()
         assert progress.recalled.item() == pytest.approx(other.item(), rel=1e-4)
 
     def test_joints_without_sides_stay_as_they_are(self) -> None:
@@ -170,12 +193,30 @@ class TestMoved:
         turned = finetuning(turn=40.0)._moved(crops, labels, rng())[1].joints
         assert len(turned[:, 5].unique(dim=0)) == 4
 
-    def test_a_step_looks_at_moved_pictures(self) -> None:
-        losses = [
-            [p.loss.item() for p in train(finetuning(estimator=Deep(dropout=0.0), d=100.0, turn=t), bank(8))]
-            for t in (0.0, 90.0)
-        ]
-        assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+    def test_a_step_looks_at_moved_samples_and_at_the_others_as_they_are(self) -> None:
+        estimator = Spy()
+        replay, memory = bank(8, 5), recalled(samples(8, 21), estimator, appearance(), 0, rng())
+        tuning = finetuning(
+            estimator=estimator,
+            replay=replay,
+            recall=[(1.0, memory)],
+            batch=8,
+            turn=90.0,
+            retain={"replay": 0.5, "share": 0.5},
+        )
+        pool, index = bank(8), torch.arange(4)
+        fresh, known = pool.draw(index, rng()), replay.draw(index, rng())
+        tuning._unfreeze()
+        estimator.shown.clear()
+        tuning.step([fresh, known], rng(3))
+        (shown,) = estimator.shown
+        random = rng(3)
+        memory.pick(4, random)
+        torch.rand(12, generator=random)  # who is mirrored
+        moved, _ = tuning._moved(fresh[0], fresh[1], random)
+        assert torch.equal(shown[:4], moved) and (moved - fresh[0]).abs().max() > 0.1
+        assert torch.equal(shown[4:8], known[0])
+        assert torch.equal(shown[8:], memory.pick(4, rng(3))[0])
 
 
 class TestOptimizer:
@@ -265,6 +306,12 @@ class TestLearningRate:
         assert 0 < peak <= 2 and rates[0] < 0.1 * rates[peak] <= 0.01
         assert rates[peak:] == sorted(rates[peak:], reverse=True) and rates[-1] < 0.1 * rates[peak]
 
+    def test_does_so_again_in_the_next_round(self) -> None:
+        tuning, rates = finetuning(epochs=3, lr=0.01), []
+        for _ in range(6):
+            rates += [tuning.optimizers["adam"].param_groups[0]["lr"] for _ in tuning.epoch(bank(8), rng())]
+        assert rates[:6] == rates[6:] and len(set(rates)) == 6
+
     def test_is_the_estimator_s_own_where_none_is_given(self) -> None:
         assert finetuning().lr == BlobEstimator.lr == 1e-3
         assert finetuning(lr=0.5).lr == 0.5
@@ -308,6 +355,55 @@ class TestThreshold:
         assert progress.loss.item() == pytest.approx(each[each < d].mean().item(), rel=1e-5)
         assert progress.kept.item() == pytest.approx(4 / 6)
 
+    def test_what_a_step_descends(self) -> None:
+        """The sum of all that it is told, each with its weight, of the labels of the pictures that it was shown."""
+        estimator, joint_set = Spy(), body().joint_set("smpl24")
+        memories = [recalled(samples(8, s), estimator, appearance(), 0, rng()) for s in (21, 22)]
+        for memory, far in zip(memories, (0.2, 0.5), strict=True):
+            memory.labels.joints[:, 3] += far
+        tuning = finetuning(
+            estimator=estimator,
+            recall=[(0.5, memories[0]), (2.0, memories[1])],
+            batch=8,
+            rotations=0.3,
+            heatmaps=0.7,
+            retain={"share": 0.5},
+        )
+        fresh = placed(bank(8), 4).draw(torch.arange(8), rng())
+        tuning._unfreeze()
+        before, random = deepcopy(estimator), rng(3)
+        progress = tuning.step([fresh], rng(3))
+        said = before.predict(estimator.shown[-1])
+        eq_13, _ = losses.finetune(said.joints[:8], fresh[1].joints, joint_set, d=10.0)
+        labels = concatenate([fresh[1], *(memory.pick(4, random)[1] for memory in memories)])
+        first, second = (
+            (losses.centred(said.joints[part], joint_set) - losses.centred(labels.joints[part], joint_set))
+            .norm(dim=-1)
+            .mean()
+            for part in (slice(8, 12), slice(12, 16))
+        )
+        assert progress.loss.item() == pytest.approx(eq_13.item(), rel=1e-5)
+        assert progress.recalled.item() == pytest.approx((first + second).item(), rel=1e-5)
+        total = eq_13 + 0.3 * losses.rotations(said, labels) + 0.7 * losses.heatmaps(said, labels, joint_set)
+        assert losses.rotations(said, labels) > 0.1 and losses.heatmaps(said, labels, joint_set) > 0.1
+        wanted = torch.autograd.grad(total + 0.5 * first + 2.0 * second, list(before.module.parameters()))
+        for p, gradient in zip(tuning.module.parameters(), wanted, strict=True):
+            torch.testing.assert_close(p.grad, gradient, rtol=1e-3, atol=1e-6)
+
+    def test_a_network_that_says_nan_is_seen_to(self) -> None:
+        tuning = finetuning(d=0.2)
+        with torch.no_grad():
+            next(tuning.module.parameters()).fill_(torch.nan)
+        assert all(p.loss.isnan() for p in train(tuning, bank(4)))
+
+    def test_joints_in_one_point_can_be_learned_from(self) -> None:
+        """Scaled to the truth's size, they have none of their own."""
+        joint_set = body().joint_set("smpl24")
+        said = torch.zeros(2, 24, 3, requires_grad=True)
+        loss, _ = losses.finetune(said, samples(2).truth, joint_set, d=10.0)
+        loss.backward()  # type: ignore[no-untyped-call]
+        assert said.grad is not None and said.grad.isfinite().all()
+
     def test_a_batch_over_d_teaches_nothing(self) -> None:
         tuning = finetuning(d=1e-6)
         before = weights(tuning)
@@ -340,9 +436,10 @@ class TestRetention:
     def test_recalled_is_the_distance_to_it(self) -> None:
         estimator = BlobEstimator(rng(2))
         memory = self.seen(estimator)
-        memory.labels.joints.add_(torch.tensor([0.3, 0.0, 0.4]))
+        memory.labels.joints.add_(torch.tensor([0.3, 0.0, 0.4]))  # all of them, which is no other pose
+        memory.labels.joints[:, 15] += torch.tensor([0.0, 2.4, 0.0])
         (progress,) = train(finetuning(estimator=estimator, recall=[(1.0, memory)], batch=8, d=1e-6), bank(8))
-        assert progress.recalled.item() == pytest.approx(0.5, abs=1e-5)
+        assert progress.recalled.item() == pytest.approx(2.4 / 24, abs=1e-5)
 
     def test_replay_takes_its_share_of_the_batch(self) -> None:
         tuning = finetuning(replay=bank(3, 5), batch=10, retain={"replay": 0.3})

@@ -87,6 +87,12 @@ class TestFinetuning:
             losses += [p.loss for p in tuning.epoch(bank(6), torch.Generator().manual_seed(tuning.epochs))]
         return losses
 
+    def test_of_a_version_with_another_pace(self, tmp_path: Path) -> None:
+        states.save_finetuning(tmp_path / "f", finetuning(rotations=0.1))
+        with pytest.raises(AssetError, match=r"another pace of fine-tuning: Pace\(.*rotations=0\.1") as caught:
+            states.load_finetuning(tmp_path / "f", finetuning(rotations=0.2))
+        assert "go on with --resume" in caught.value.hint
+
     @pytest.mark.parametrize(
         ("stop", "more"),
         [(1, {}), (2, {}), (1, {"rank": 2}), (1, {"optimizer": "muon"}), (2, {"turn": 30.0})],
