@@ -20,6 +20,8 @@ from posegen.settings import Selection, Settings
 
 COMPONENTS = tuple(name for name, field in Settings.model_fields.items() if field.annotation is Selection)
 DEFAULT = Source("default")
+EVERY_KEY = "posegen run --dry-run  shows every key and value"
+IN_THE_DOCS = "docs/settings.md  has every key and value"
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -68,7 +70,7 @@ def checked(model: type[M], stack: Iterable[Layer], components: Iterable[str]) -
     try:
         return model.model_validate(_split_options(layers.nest(given), components)), given
     except ValidationError as error:
-        raise explain(error, model, given) from error
+        raise explain(error, model, given, where=EVERY_KEY if model is Settings else IN_THE_DOCS) from error
 
 
 def to_toml(settings: Settings) -> str:
@@ -86,8 +88,13 @@ def to_table(settings: Settings) -> dict[str, Any]:
     return table
 
 
-def explain(error: ValidationError, model: type[BaseModel], given: Layer, prefix: Key = ()) -> UsageError:
-    """The first complaint of pydantic about ``model``, whose keys start with ``prefix``, in a user's words."""
+def explain(
+    error: ValidationError, model: type[BaseModel], given: Layer, prefix: Key = (), where: str = EVERY_KEY
+) -> UsageError:
+    """The first complaint of pydantic about ``model``, whose keys start with ``prefix``, in a user's words.
+
+    where: what shows the keys and values that there are.
+    """
     first = error.errors()[0]
     loc = tuple(str(part) for part in first["loc"])
     key = (*prefix, *loc)
@@ -106,7 +113,7 @@ def explain(error: ValidationError, model: type[BaseModel], given: Layer, prefix
     known = re.findall(r"'([^']*)'", first["ctx"]["expected"]) if first["type"] == "literal_error" else []
     wish = f"is not one of {', '.join(known)}" if known else plain(first["msg"])
     value = first["input"]
-    example = f"like {name} = {known[0]!r}" if known else "posegen run --dry-run  shows every key and value"
+    example = f"like {name} = {known[0]!r}" if known else where
     shown = "none" if value is None else repr(value)
     return UsageError(f"{name} = {shown} ({source}) {wish}", nearest(str(value), known) or example)
 

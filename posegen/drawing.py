@@ -11,6 +11,7 @@ from posegen import alarms
 from posegen.datasets import generated, replay
 from posegen.errors import PosegenError
 from posegen.generate import render_samples
+from posegen.proposals import spread
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from posegen.banks import Bank
     from posegen.context import Context
     from posegen.datasets.generated import Samples
+    from posegen.protocols import Renderer
 
 
 def rendered(
@@ -25,15 +27,16 @@ def rendered(
     folder: Path,
     proposals: Callable[[], tuple[Tensor, Tensor]],
     subjects: tuple[str, ...] = (),
+    company: float = 1.0,
     candidates: int = 1,
     judged: bool = True,
     size: int | None = None,
 ) -> Samples:
     """Poses and views as a dataset: read from the folder, or drawn and written there.
 
-    subjects: whom the mesh renderer draws in turn; none is whom the run's renderer draws.  candidates: of so many
-    proposals one is kept.  judged: the estimator looks at each, and its error is kept.  size: of the pictures, pixels,
-    where it is not the camera's.
+    subjects, company: whom the mesh renderer draws in turn, in such a share of them; the run's renderer draws the rest,
+    and all where there are none.  candidates: of so many proposals one is kept.  judged: the estimator looks at each,
+    and its error is kept.  size: of the pictures, pixels, where it is not the camera's.
     Raises PosegenError if no picture shows a person.
     """
     joint_set = context.estimator.joint_set
@@ -41,14 +44,14 @@ def rendered(
         return _again(folder, joint_set)
     theta, view = proposals()
     camera = context.settings.camera.model_copy(update={} if size is None else {"size": size})
-    renderers = [context.parts.mesh(subject) for subject in subjects] or [context.parts.renderer]
+    shares = _shares(context, len(theta), subjects, company)
     context.seed_torch("draw", folder.name)
     with context.track.phase(f"draw {folder.name}", len(theta) // candidates) as phase:
         batches = []
         for batch in chain.from_iterable(
             render_samples(
-                theta[i :: len(renderers)],
-                view[i :: len(renderers)],
+                theta[chosen],
+                view[chosen],
                 renderer=renderer,
                 estimator=context.estimator,
                 appearance=context.appearance,
@@ -57,7 +60,7 @@ def rendered(
                 candidates=candidates,
                 judged=judged,
             )
-            for i, renderer in enumerate(renderers)
+            for i, (renderer, chosen) in enumerate(shares)
         ):
             values = {"truth": batch.truth} | ({"error": batch.error} if judged else {})
             alarms.check_finite(f"draw {folder.name}", values, alarms.PARTS)
@@ -68,6 +71,14 @@ def rendered(
             raise PosegenError(f"draw {folder.name}: no picture shows a person", alarms.PARTS)
         generated.save(samples, folder, joint_set=joint_set)
     return samples
+
+
+def _shares(context: Context, n: int, subjects: tuple[str, ...], company: float) -> list[tuple[Renderer, Tensor]]:
+    """Who draws which of n proposals, by their indices."""
+    shared = spread(n, company if subjects else 0.0)
+    own, others = ((mask.nonzero()[:, 0]) for mask in (~shared, shared))
+    mine = [(context.parts.renderer, own)] if len(own) else []
+    return mine + [(context.parts.mesh(who), others[i :: len(subjects)]) for i, who in enumerate(subjects)]
 
 
 def replayed(context: Context, count: int) -> Samples:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from posegen import layers, plugins, seeding
 from posegen.assemble import make
-from posegen.config import explain
+from posegen.config import IN_THE_DOCS, explain
 from posegen.datasets.rendered_views import Plan, render_views
 from posegen.datasets.views import read_views, write_views
 from posegen.discovery import discover
@@ -110,7 +110,7 @@ def _checked(model: type[O], tree: dict[str, Any], given: Layer, prefix: Key = (
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        raise explain(error, model, given, prefix) from error
+        raise explain(error, model, given, prefix, IN_THE_DOCS) from error
 
 
 def _views(renderer: Any, request: Request, plan: Plan, seed: int, progress: Callable[[int, int], None]) -> Views:

@@ -42,10 +42,15 @@ def draw(method: PoseGen, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]
     elif loop.views == "uniform":
         view = uniform_sphere(n, rng).to(view)
     real = round(loop.real * n)
-    counted = (torch.arange(n + 1, dtype=torch.float64) * loop.level + 1e-9).floor()
-    level = counted.diff() > 0
     azimuth, elevation, _ = to_spherical(view)
-    view = torch.where(level.to(view.device)[:, None], from_spherical(azimuth, elevation), view)
+    level = spread(n, loop.level).to(view.device)
+    view = torch.where(level[:, None], from_spherical(azimuth, elevation), view)
     pose, filmed = real_poses.sample_whole(real, rng)
     theta, root = torch.cat([bent(pose, loop.bend, rng), theta[real:]]), torch.cat([filmed, root[real:]])
     return theta, relative(view, root) if loop.lean else view
+
+
+def spread(n: int, share: float) -> Tensor:
+    """A share of n, evenly spread over them -> (n,) bool."""
+    counted = (torch.arange(n + 1, dtype=torch.float64) * share + 1e-9).floor()
+    return counted.diff() > 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from posegen import banks, drawing, states
+from posegen.datasets import replay
 from posegen.datasets.photos import read_folder
 from posegen.datasets.upright import Upright
 from posegen.finetune import Finetuning
@@ -16,9 +17,19 @@ from posegen.pace import paced
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from posegen.assemble import Bench
     from posegen.context import Context
     from posegen.datasets.generated import Samples
     from posegen.pace import Pace
+    from posegen.settings import Settings
+
+
+def check(settings: Settings, parts: Bench) -> None:
+    """Raises a PosegenError for people, or a dataset, that are not there: before anything is written."""
+    if settings.retain.dataset is not None:
+        replay.open_source(settings.retain.dataset)
+    for subject in {*settings.loop.others, *settings.retain.subjects}:
+        parts.mesh(subject)
 
 
 def people(context: Context) -> Tensor | None:
@@ -43,9 +54,9 @@ def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
     if pictures and retain.dataset:
         replayed = drawing.replayed(context, pictures)
         labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(replayed, *how))
-    replay = 0 if retain.dataset else pictures
-    if replay or retain.renders:
-        count = replay + (max(1, round(pace.share * samples)) if retain.renders else 0)
+    ordinary = 0 if retain.dataset else pictures
+    if ordinary or retain.renders:
+        count = ordinary + (max(1, round(pace.share * samples)) if retain.renders else 0)
         size = _size(context)
         renders = drawing.rendered(
             context,
@@ -55,11 +66,11 @@ def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
             judged=False,
             size=size,
         )
-        if replay:
-            shown = _subjects_mixed(context, renders, 0, replay)
+        if ordinary:
+            shown = _subjects_mixed(context, renders, 0, ordinary)
             labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(shown, *how), size)
         if retain.renders:
-            seen = _subjects_mixed(context, renders, replay, count)
+            seen = _subjects_mixed(context, renders, ordinary, count)
             recalled = drawing.bank(context, "renders", lambda *how: banks.recalled(seen, *how), size)
             recall.append((retain.renders, recalled))
     made = Finetuning(

@@ -111,6 +111,7 @@ def _opened(
                 f"give its own {directory.settings.name}; env.json names the version. Or start anew elsewhere",
             )
         parts = assemble(settings, finetunes=finetunes)
+        retention.check(settings, parts)
         context = Context(parts, settings, directory, Track(directory.metrics, console, whole=not resume))
         if not resume:
             checkpoint.write_text(directory.settings, text)

@@ -58,7 +58,12 @@ class RunDirectory:
                 self._refuse_content()
             for part in self.path.rglob(".*.part"):
                 part.unlink(missing_ok=True)  # a process that was killed amid writing left it
-            yield self
+            try:
+                yield self
+            finally:
+                if [part.name for part in self.path.iterdir()] == [file.name]:  # what was asked for cannot be
+                    file.unlink()
+                    self.path.rmdir()
 
     def once(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """The JSON file ``name``: read it, or make its content and write it. Raises AssetError if it is damaged."""

@@ -93,6 +93,10 @@ class LoopSettings(Options):
     bend: NonNegativeFloat = 0.0
     """Largest standard deviation, radians, of a random turn of every joint on top of real poses that are drawn or
     replayed: a few clips hold few poses. The discriminator sees them as they are."""
+    others: tuple[str, ...] = ()
+    """Other people, starter subjects, who are drawn as well, by the mesh renderer. Not in the paper."""
+    company: Share = 0.0
+    """Share of these in which one of the others stands: a mesh costs a twentieth of a NeRF."""
     lean: bool = False
     """Real poses that are drawn lie and lean as they were filmed: K turns the camera in the world of their clip.
     Without it, K is about the pelvis, which to a level camera always stands upright. Not in the paper."""

@@ -101,7 +101,9 @@ def generate(context: Context, method: PoseGen, round_: int) -> Samples:
             train(context, method, f"feedback {round_}", loop.warmup + (round_ + 1) * loop.iterations)
         return proposals.draw(method, loop.samples * loop.candidates, context.stream("draw", round_))
 
-    return drawing.rendered(context, context.folder(round_), proposed, candidates=loop.candidates)
+    return drawing.rendered(
+        context, context.folder(round_), proposed, loop.others, loop.company, candidates=loop.candidates
+    )
 
 
 def train(context: Context, method: PoseGen, name: str, until: int) -> None:

@@ -94,7 +94,9 @@ def chosen(layers_of: dict[str, Layer], names: str | None, what: str) -> dict[st
     for name in (wanted := [n.strip() for n in names.split(",")]):
         if name not in layers_of:
             known = ", ".join(n for n in layers_of if n) or "none"
-            raise UsageError(f"there is no {what} '{name}'", f"{nearest(name, list(layers_of))} there are: {known}")
+            raise UsageError(
+                f"there is no {what} '{name}'", f"{nearest(name, list(layers_of))} there are: {known}".strip()
+            )
     return {name: layers_of[name] for name in layers_of if name in wanted}
 
 

@@ -22,7 +22,7 @@ def fit(
     ] = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any setting of docs/fit.md, like poses=true."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting of docs/settings.md, like poses=true."),
     ] = None,
     write_views: Annotated[
         Path | None,

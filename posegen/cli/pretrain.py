@@ -14,7 +14,8 @@ from posegen.errors import UsageError
 def pretrain(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The weights: a .safetensors file.")],
     estimator: Annotated[
-        str | None, typer.Option("--estimator", metavar="NAME", help="The estimator to train.")
+        str | None,
+        typer.Option("--estimator", metavar="NAME", help="The estimator to train.", show_default="spin"),
     ] = None,
     bank: Annotated[
         Path | None,
@@ -24,7 +25,7 @@ def pretrain(
     ] = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any setting of docs/pretrain.md, like epochs=5."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting of docs/settings.md, like epochs=5."),
     ] = None,
     seed: options.Seed = None,
     device: options.Device = None,

@@ -83,7 +83,9 @@ def read_torch(path: Path) -> Any:
         with torch.serialization.safe_globals(_numpy_parts()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise AssetError(f"{path} cannot be read: {error.strerror or error}", "check the path") from error
+        own = path / "estimator.safetensors"  # of a run's folder
+        hint = f"give {own}" if own.is_file() else "check the path"
+        raise AssetError(f"{path} cannot be read: {error.strerror or error}", hint) from error
     except pickle.UnpicklingError as error:
         asked = REFUSED.search(str(error))
         if asked is None:

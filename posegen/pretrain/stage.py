@@ -50,6 +50,11 @@ def pretrain(
     def truth(pictures: Bank) -> Truth:
         return truth_of(pictures, bodies, joint_set.name, settings.bank.size, settings.bank.distance)
 
+    track.console.print(
+        f"{settings.estimator.name}: {settings.epochs} epochs over {settings.bank.pictures} pictures in {bank}",
+        markup=False,
+        highlight=False,
+    )
     training, checked = Training(estimator, joint_set, train, truth(train), settings, crops), truth(validation)
     if not state.is_file():
         for path in settings.start:

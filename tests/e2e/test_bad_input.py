@@ -246,6 +246,11 @@ class TestDirectory:
         for changes in ({"evaluate__splits": ["no"]}, {"estimator": "opaque"}, {"motion": "none"}):
             with pytest.raises(UsageError):
                 run(settings(**changes), out)
+            assert not out.exists()
+        for changes in ({"retain__subjects": ["s0", "nobody"]}, {"retain__dataset": f"3dpw:{tmp_path / 'nowhere'}"}):
+            with pytest.raises(PosegenError, match=r"nobody|nowhere"):
+                run(settings(**changes), out)
+            assert not out.exists()
         with pytest.raises(AssetError, match=r"retain\.folder: .*nobody is not a folder"):
             run(settings(retain__photos=1, retain__folder=str(tmp_path / "nobody")), tmp_path / "photos")
         run(settings(), out)

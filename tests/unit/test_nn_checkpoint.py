@@ -104,6 +104,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read(tmp_path / "a.pt")
 
 
+def test_a_run_s_folder_is_told_from_its_weights(tmp_path: Path) -> None:
+    (tmp_path / "estimator.safetensors").touch()
+    with pytest.raises(AssetError, match="cannot be read: Is a directory") as caught:
+        read(tmp_path)
+    assert caught.value.hint == f"give {tmp_path / 'estimator.safetensors'}"
+
+
 def without(name: str) -> dict[str, Tensor]:
     return {key: value for key, value in STATE.items() if key != name}
 

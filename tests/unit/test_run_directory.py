@@ -29,6 +29,7 @@ class TestNew:
     def test_so_will_one_where_a_run_failed_before_it_wrote(self, tmp_path: Path) -> None:
         for _ in range(2):
             claim(tmp_path / "out")
+        assert not (tmp_path / "out").exists()  # nothing is left of it
 
     def test_a_folder_with_anything_in_it_is_refused_and_left_alone(self, tmp_path: Path) -> None:
         (tmp_path / "thesis.tex").write_text("years of work")
