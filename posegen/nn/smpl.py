@@ -19,9 +19,9 @@ BODY = "smpl-neutral"
 
 # How fine-tuning suits published weights, its learning rate that of PoseGen's script, and the small, fast networks.
 PUBLISHED_LR, COMPACT_LR = 5e-5, 7e-4
-PUBLISHED_PACE = Pace(epochs=2, batch=16, replay=0.5, share=0.5)
+PUBLISHED_PACE = Pace(epochs=1, batch=16, replay=0.5, share=0.5)
 COMPACT_PACE = Pace(
-    epochs=18,
+    epochs=6,
     batch=64,
     optimizer="muon",
     rotations=0.1,

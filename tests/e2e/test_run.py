@@ -97,6 +97,20 @@ class TestDirectory:
             assert samples.image.shape == (count, 3, size, size), "replay: no more than a network of 16 pixels sees"
             assert samples.error.isnan().all() if name == "replay" else (samples.error > 0).all()
 
+    def test_other_people_stand_in_their_share_of_the_pictures(self, tmp_path: Path) -> None:
+        """Who it is tells the length of a shin; the generator's poses are shared out evenly."""
+        alone = generate(settings(loop__samples=12), tmp_path / "alone")
+        folder = generate(
+            settings(loop__samples=12, loop__others=["s3", "s5"], loop__company=0.75), tmp_path / "together"
+        )
+        one, many = (generated.load(path, joint_set="smpl24") for path in (alone, folder))
+        shin = (many.truth[:, 4] - many.truth[:, 7]).norm(dim=-1)
+        assert torch.equal(many.theta[:3], one.theta[[0, 4, 8]])
+        people = shin.split([3, 5, 4])
+        assert all(person.max() - person.min() < 1e-5 for person in people)
+        assert len({round(person.mean().item(), 4) for person in people}) == 3
+        torch.testing.assert_close(people[0], (one.truth[:3, 4] - one.truth[:3, 7]).norm(dim=-1))
+
     @pytest.mark.parametrize(("repeats", "epochs", "pictures"), [(1, 2, 4), (2, 2, 2), (1, 1, 2), (9, 1, 1)])
     def test_replayed_pictures_are_as_many_as_are_seen_so_often(
         self, repeats: int, epochs: int, pictures: int, tmp_path: Path

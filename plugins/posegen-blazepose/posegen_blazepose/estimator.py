@@ -32,7 +32,7 @@ class BlazePose:
     joint_set = "blazepose33"
     input_size = SIZE
     differentiable = True
-    pace = Pace(epochs=2, batch=16, replay=0.5, share=0.5, average=0.75)  # small steps spoil folded batch norm least
+    pace = Pace(epochs=1, batch=16, replay=0.5, share=0.5, average=0.75)  # small steps spoil folded batch norm least
 
     class Options(BaseOptions):
         variant: Literal["lite", "full"] = "lite"
