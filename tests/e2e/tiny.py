@@ -35,6 +35,8 @@ TINY: dict[str, Any] = {
     "loop.iterations": 6,
     "loop.batch": 8,
     "loop.samples": 6,
+    "loop.others": [],
+    "loop.company": 0,
     "loop.real": 0,
     "loop.level": 0,
     "finetune.epochs": 2,
