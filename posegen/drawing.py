@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +34,8 @@ def rendered(
     """Poses and views as a dataset: read from the folder, or drawn and written there.
 
     subjects, company: whom the mesh renderer draws in turn, in such a share of them; the run's renderer draws the rest,
-    and all where there are none.  candidates: of so many proposals one is kept.  judged: the estimator looks at each,
-    and its error is kept.  size: of the pictures, pixels, where it is not the camera's.
+    and all where there are none.  candidates: of so many proposals one is kept.  judged: the estimator looks at what
+    the run's renderer draws, and its error is kept.  size: of the pictures, pixels, where it is not the camera's.
     Raises PosegenError if no picture shows a person.
     """
     joint_set = context.estimator.joint_set
@@ -44,12 +43,12 @@ def rendered(
         return _again(folder, joint_set)
     theta, view = proposals()
     camera = context.settings.camera.model_copy(update={} if size is None else {"size": size})
-    shares = _shares(context, len(theta), subjects, company)
     context.seed_torch("draw", folder.name)
     with context.track.phase(f"draw {folder.name}", len(theta) // candidates) as phase:
         batches = []
-        for batch in chain.from_iterable(
-            render_samples(
+        for i, (renderer, chosen) in enumerate(_shares(context, len(theta), subjects, company)):
+            asked = candidates > 1 or (judged and renderer is context.parts.renderer)
+            for batch in render_samples(
                 theta[chosen],
                 view[chosen],
                 renderer=renderer,
@@ -58,14 +57,12 @@ def rendered(
                 camera=camera,
                 rng=context.stream("look", folder.name, i),
                 candidates=candidates,
-                judged=judged,
-            )
-            for i, (renderer, chosen) in enumerate(shares)
-        ):
-            values = {"truth": batch.truth} | ({"error": batch.error} if judged else {})
-            alarms.check_finite(f"draw {folder.name}", values, alarms.PARTS)
-            batches.append(batch)
-            phase.advance(by=len(batch))
+                judged=asked,
+            ):
+                values = {"truth": batch.truth} | ({"error": batch.error} if asked else {})
+                alarms.check_finite(f"draw {folder.name}", values, alarms.PARTS)
+                batches.append(batch)
+                phase.advance(by=len(batch))
         samples = generated.concatenate(batches)
         if not len(samples):
             raise PosegenError(f"draw {folder.name}: no picture shows a person", alarms.PARTS)

@@ -91,7 +91,7 @@ class TestDirectory:
         assert all(r["kept"] == 1 and r["recalled"] > 0 for r in tuned)
 
     def test_datasets_are_complete(self, whole: Path) -> None:
-        for name, count, size in (("round-0", 6, 64), ("round-1", 6, 64), ("replay", 5, 20)):
+        for name, count, size in (("round-0", 6, 64), ("round-1", 6, 64), ("replay", 8, 20)):
             samples = generated.load(whole / "dataset" / name, joint_set="smpl24")
             assert len(samples) == count
             assert samples.image.shape == (count, 3, size, size), "replay: no more than a network of 16 pixels sees"
@@ -106,6 +106,7 @@ class TestDirectory:
         one, many = (generated.load(path, joint_set="smpl24") for path in (alone, folder))
         shin = (many.truth[:, 4] - many.truth[:, 7]).norm(dim=-1)
         assert torch.equal(many.theta[:3], one.theta[[0, 4, 8]])
+        assert (many.error[:3] > 0).all() and many.error[3:].isnan().all()  # nobody asked what it sees of the others
         people = shin.split([3, 5, 4])
         assert all(person.max() - person.min() < 1e-5 for person in people)
         assert len({round(person.mean().item(), 4) for person in people}) == 3
