@@ -35,7 +35,7 @@ from posegen_cliff.camera import box_info, default_focal
 from posegen_cliff.network import FIRST, VARIANTS, WHERE, CliffNet
 
 OPEN_COMPACT = "estimators/cliff-open-compact.safetensors"
-COMPACT = COMPACT_PACE._replace(epochs=4, replay=0.7, repeats=4.0)  # with less replay it forgets more
+COMPACT = COMPACT_PACE._replace(epochs=5, replay=0.7)  # with less replay it forgets more
 
 
 class Cliff:

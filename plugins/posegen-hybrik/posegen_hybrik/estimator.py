@@ -23,7 +23,7 @@ from posegen_hybrik.smpl import Smpl
 from posegen_hybrik.solve import Solved, solve
 
 # told in its heatmaps where joints are, it learns sooner and forgets less; rotations follow from the joints
-COMPACT = COMPACT_PACE._replace(epochs=3, rotations=0.0, heatmaps=0.05, replay=0.625, photos=1.0, average=0.96)
+COMPACT = COMPACT_PACE._replace(epochs=4, rotations=0.0, heatmaps=0.05, replay=0.625, photos=1.0, average=0.96)
 
 
 class Hybrik:
