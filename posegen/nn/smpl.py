@@ -21,7 +21,7 @@ BODY = "smpl-neutral"
 PUBLISHED_LR, COMPACT_LR = 5e-5, 7e-4
 PUBLISHED_PACE = Pace(epochs=1, batch=16, replay=0.5, share=0.5)
 COMPACT_PACE = Pace(
-    epochs=8,
+    epochs=7,
     batch=64,
     optimizer="muon",
     rotations=0.1,
