@@ -72,9 +72,9 @@ def load_finetuning(path: Path, tuning: Finetuning) -> None:
     """Raises AssetError for a file that is damaged, of another network, or of a version with another pace for it."""
     tensors = load_tensors(path, REPAIR)
     _require(path, tensors, "epochs")
+    load_module(tuning.module, without_prefix("module", tensors), path, REPAIR)
     if (pace := metadata(path).get("pace")) != str(tuning.pace):
         raise AssetError(f"{path} was written by a version of posegen with another pace of fine-tuning: {pace}", REPAIR)
-    load_module(tuning.module, without_prefix("module", tensors), path, REPAIR)
     for name, optimizer in tuning.optimizers.items():
         load_optimizer(optimizer, without_prefix(name, tensors), path, REPAIR)
     if tuning.low_rank is not None:

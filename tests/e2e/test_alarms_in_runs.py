@@ -108,10 +108,15 @@ class TestFinetuning:
             finetune(settings(**BLOBS, finetune__lr=1e30, finetune__over_d="keep"), tmp_path / "out", dataset=dataset)
         assert not (tmp_path / "out" / "estimator.safetensors").exists()
 
-    def test_weights_that_no_loss_complains_about_are_not_saved(self, tmp_path: Path, dataset: Path) -> None:
-        """Samples over d are dropped from the loss, NaN as well: it stays finite, the weights do not."""
-        with pytest.raises(PosegenError, match=r"fine-tuning: module\.\S+ holds values that are not finite"):
+    def test_a_loss_that_is_nan_is_not_dropped_as_one_over_d(self, tmp_path: Path, dataset: Path) -> None:
+        with pytest.raises(PosegenError, match="loss is nan; training diverged"):
             finetune(settings(**BLOBS, finetune__lr=1e30), tmp_path / "out", dataset=dataset)
+        assert not (tmp_path / "out" / "estimator.safetensors").exists()
+
+    def test_weights_that_no_loss_complains_about_are_not_saved(self, tmp_path: Path, dataset: Path) -> None:
+        """The only step of an epoch has a loss that is finite, and leaves weights that are not."""
+        with pytest.raises(PosegenError, match=r"fine-tuning: module\.\S+ holds values that are not finite"):
+            finetune(settings(**BLOBS, finetune__lr=1e42, finetune__batch=32), tmp_path / "out", dataset=dataset)
         assert all(math.isfinite(row["loss"]) for row in metrics(tmp_path / "out"))
         assert not list((tmp_path / "out" / "checkpoints").glob("*"))
         assert not (tmp_path / "out" / "estimator.safetensors").exists()
