@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -209,7 +210,7 @@ def _made(settings: Settings, kinds: Iterable[str]) -> dict[str, Any]:
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)  # a component that starts from random weights starts from the run's seed
             made[kind] = make(kind, getattr(settings, kind), device)
-    return made | {"mesh": lambda subject: _mesh(subject, device)}
+    return made | {"mesh": cache(lambda subject: _mesh(subject, device))}
 
 
 def _mesh(subject: str, device: torch.device) -> protocols.Renderer:

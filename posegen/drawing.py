@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from posegen import alarms
 from posegen.datasets import generated, replay
 from posegen.errors import PosegenError
@@ -46,7 +48,7 @@ def rendered(
     context.seed_torch("draw", folder.name)
     with context.track.phase(f"draw {folder.name}", len(theta) // candidates) as phase:
         batches = []
-        for i, (renderer, chosen) in enumerate(_shares(context, len(theta), subjects, company)):
+        for i, (renderer, chosen) in enumerate(_shares(context, len(theta), subjects, company, candidates)):
             asked = candidates > 1 or (judged and renderer is context.parts.renderer)
             for batch in render_samples(
                 theta[chosen],
@@ -70,12 +72,15 @@ def rendered(
     return samples
 
 
-def _shares(context: Context, n: int, subjects: tuple[str, ...], company: float) -> list[tuple[Renderer, Tensor]]:
-    """Who draws which of n proposals, by their indices."""
-    shared = spread(n, company if subjects else 0.0)
-    own, others = ((mask.nonzero()[:, 0]) for mask in (~shared, shared))
-    mine = [(context.parts.renderer, own)] if len(own) else []
-    return mine + [(context.parts.mesh(who), others[i :: len(subjects)]) for i, who in enumerate(subjects)]
+def _shares(
+    context: Context, n: int, subjects: tuple[str, ...], company: float, candidates: int
+) -> list[tuple[Renderer, Tensor]]:
+    """Who draws which of n proposals, by their indices; those of which one is kept stay together."""
+    groups = torch.arange(n).view(-1, candidates)
+    shared = spread(len(groups), company if subjects else 0.0)
+    own, others = groups[~shared], groups[shared]
+    mine = [(context.parts.renderer, own.flatten())] if len(own) else []
+    return mine + [(context.parts.mesh(who), others[i :: len(subjects)].flatten()) for i, who in enumerate(subjects)]
 
 
 def replayed(context: Context, count: int) -> Samples:

@@ -56,6 +56,7 @@ def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
     """``" did you mean 'x'?"`` for the closest known word, or ``""``."""
     import difflib
 
+    # half of a short name may be what tells it from the others, as in s0 .. s7
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6 if len(word) > 3 else 0.5)
     return f"did you mean '{close[0]}'?" if close else ""
 

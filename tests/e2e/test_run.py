@@ -112,6 +112,12 @@ class TestDirectory:
         assert len({round(person.mean().item(), 4) for person in people}) == 3
         torch.testing.assert_close(people[0], (one.truth[:3, 4] - one.truth[:3, 7]).norm(dim=-1))
 
+    def test_company_costs_no_picture_where_the_hardest_are_kept(self, tmp_path: Path) -> None:
+        company = {"loop__others": ["s3", "s5"], "loop__company": 0.7, "loop__candidates": 3}
+        folder = generate(settings(loop__samples=11, **company), tmp_path)
+        samples = generated.load(folder, joint_set="smpl24")
+        assert len(samples) == 11 and (samples.error > 0).all()
+
     @pytest.mark.parametrize(("repeats", "epochs", "pictures"), [(1, 2, 4), (2, 2, 2), (1, 1, 2), (9, 1, 1)])
     def test_replayed_pictures_are_as_many_as_are_seen_so_often(
         self, repeats: int, epochs: int, pictures: int, tmp_path: Path
