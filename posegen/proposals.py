@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,8 +27,9 @@ def draw(method: PoseGen, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]
     """theta (n,23,3) and view K (n,3), each from where ``loop.poses`` and ``loop.views`` say.
 
     For a share of them, ``loop.real``, a real pose takes the place of theta; the view stays. For another,
-    ``loop.level``, the camera is held level: its roll is taken out of K.  With ``loop.lean`` K stands in the world of a
-    real pose's clip, in which people lie and lean as they were filmed, and not in that of the pelvis.
+    ``loop.level``, the camera is held level: its roll is taken out of K. For a share of the others, ``loop.roll``, the
+    roll is any angle.  With ``loop.lean`` K stands in the world of a real pose's clip, in which people lie and lean as
+    they were filmed, and not in that of the pelvis.
     """
     loop, real_poses = method.settings.loop, method.real_poses
     theta, view = method.draw(n, rng)
@@ -45,6 +47,11 @@ def draw(method: PoseGen, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]
     azimuth, elevation, _ = to_spherical(view)
     level = spread(n, loop.level).to(view.device)
     view = torch.where(level[:, None], from_spherical(azimuth, elevation), view)
+    if loop.roll:
+        rolled = ~level
+        rolled[~level] = spread(int(rolled.sum()), loop.roll).to(view.device)
+        roll = math.pi * (2 * torch.rand(n, generator=rng, device=rng.device) - 1).to(view)
+        view = torch.where(rolled[:, None], from_spherical(azimuth, elevation, roll), view)
     pose, filmed = real_poses.sample_whole(real, rng)
     theta, root = torch.cat([bent(pose, loop.bend, rng), theta[real:]]), torch.cat([filmed, root[real:]])
     return theta, relative(view, root) if loop.lean else view

@@ -102,6 +102,8 @@ class LoopSettings(Options):
     Without it, K is about the pelvis, which to a level camera always stands upright. Not in the paper."""
     level: Share = 0.0
     """Share of these whose camera is held level, as people hold one: K without its roll. Not in the paper."""
+    roll: Share = 0.0
+    """Share of the other cameras that roll by any angle alike, in place of K's own roll. Not in the paper."""
 
 
 class AppearanceSettings(Options):

@@ -98,6 +98,20 @@ class TestSources:
         for changed, angle in zip((azimuth, elevation), to_spherical(turned)[:2], strict=True):
             torch.testing.assert_close(changed, angle, atol=1e-3, rtol=0)
 
+    def test_a_share_of_the_cameras_that_are_not_level_rolls_by_any_angle(self) -> None:
+        _, view = drawn(4000, level=0.5, roll=0.5)
+        azimuth, elevation, roll = to_spherical(view)
+        was = to_spherical(own(4000)[1])
+        level = torch.arange(4000) % 2 == 1
+        changed = (roll - was[2]).abs() > 1e-3
+        assert roll[level].abs().max() < 1e-3
+        assert changed[~level].sum() == pytest.approx(1000, abs=5)
+        turned = roll[~level & changed]
+        counted = torch.histc(turned, 4, -math.pi, math.pi)
+        torch.testing.assert_close(counted / len(turned), torch.full((4,), 0.25), atol=0.05, rtol=0)
+        for now, before in zip((azimuth, elevation), was[:2], strict=True):
+            torch.testing.assert_close(now, before, atol=1e-3, rtol=0)
+
     def test_level_views_have_no_roll(self) -> None:
         theta, view = drawn(views="level")
         plain, turned = own()
