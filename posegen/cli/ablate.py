@@ -24,11 +24,11 @@ def ablate(
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the built-in ablations; stop.")] = False,
     seeds: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option("--seeds", metavar="0,1,2", help="Seeds, also like 0-4.", show_default="the recipe's"),
     ] = None,
-    rows: Annotated[str | None, typer.Option("--rows", metavar="A,B", help="Only these rows.")] = None,
-    columns: Annotated[str | None, typer.Option("--columns", metavar="A,B", help="Only these columns.")] = None,
+    rows: Annotated[list[str] | None, typer.Option("--rows", metavar="A,B", help="Only these rows.")] = None,
+    columns: Annotated[list[str] | None, typer.Option("--columns", metavar="A,B", help="Only these columns.")] = None,
     grid: Annotated[
         list[str] | None,
         typer.Option("--grid", metavar="KEY=[VALUES]", help="A row for every value, like feedback.w2=[0, 0.1]."),
@@ -57,22 +57,24 @@ def ablate(
         raise UsageError("which ablation?", "posegen ablate --list  shows the built-in ones")
     from posegen.ablate import recipe as recipes
 
+    some_seeds, some_rows, some_columns = _joined(seeds), _joined(rows), _joined(columns)
     ablation = recipes.read(recipe, assignments or [], grid or [])
     ablation = replace(
         ablation,
-        rows=recipes.chosen(ablation.rows, rows, "row"),
-        columns=recipes.chosen(ablation.columns, columns, "column"),
+        rows=recipes.chosen(ablation.rows, some_rows, "row"),
+        columns=recipes.chosen(ablation.columns, some_columns, "column"),
     )
     recipes.check(ablation)  # the reference may be a row that was not chosen
     from posegen.ablate import cells as grids
 
     folder = out or Path("runs") / f"ablate-{ablation.name}"
-    cells = grids.cells(ablation, recipes.parse_seeds(seeds) if seeds else ablation.keys.seeds, folder)
+    cells = grids.cells(ablation, recipes.parse_seeds(some_seeds) if some_seeds else ablation.keys.seeds, folder)
     if dry_run:
         _show(cells)
         return
     again = ["posegen", "ablate", recipe, *_repeated("--set", assignments), *_repeated("--grid", grid)]
-    given = {"--seeds": seeds, "--rows": rows, "--columns": columns, "--jobs": str(jobs), "--out": str(folder)}
+    given = {"--seeds": some_seeds, "--rows": some_rows, "--columns": some_columns}
+    given |= {"--jobs": str(jobs), "--out": str(folder)}
     again += [part for name, value in given.items() if value for part in (name, value)]
     with options.resumable(shlex.join(again)):
         from posegen.ablate import execute
@@ -86,6 +88,11 @@ def ablate(
 
 def _repeated(option: str, values: list[str] | None) -> list[str]:
     return [part for value in values or [] for part in (option, value)]
+
+
+def _joined(values: list[str] | None) -> str | None:
+    """An option with commas, which may be given again as well."""
+    return ",".join(values) if values else None
 
 
 def _list() -> None:

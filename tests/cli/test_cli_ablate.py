@@ -23,6 +23,13 @@ def test_they_can_be_shown_and_copied(posegen, tmp_path, monkeypatch):
     assert not (tmp_path / "runs").exists()
 
 
+def test_options_with_commas_may_be_given_again(posegen):
+    apart = ("--seeds", "7", "--seeds", "1-2", "--columns", "spin", "--columns", "cliff")
+    shown = posegen("ablate", "paper-main", "--dry-run", *apart)
+    assert shown.out == posegen("ablate", "paper-main", "--dry-run", "--seeds", "7,1,2", "--columns", "spin,cliff").out
+    assert len(shown.out.splitlines()) == 1 + 6
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
