@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from posegen.geometry import rotvec_to_rotmat
+from posegen.geometry import box_from_alpha, rotvec_to_rotmat
 from posegen.settings import AppearanceSettings
 from posegen.types import Render
 
 SHADE_POWER = 1.5  # most people stand in the light, a few against it
+OCCLUDER = (0.2, 0.5)  # its sides, as shares of the longer side of the person's box
 BLUR_RADIUS = 3  # pixels; enough for a standard deviation of 1.5
 
 
@@ -37,7 +38,10 @@ class Appearance:
         """The person before random backgrounds, photographed by a random camera: (N,3,H,W) in [0,1], differentiable."""
         person = self._person(render, rng)
         backdrop = self._backdrop(person, rng)
-        return self.photograph(torch.addcmul(person, 1 - render.alpha, backdrop), rng)
+        image = torch.addcmul(person, 1 - render.alpha, backdrop)
+        if self.settings.occlude:
+            image = self._partly_hidden(image, render.alpha, rng)
+        return self.photograph(image, rng)
 
     def photograph(self, image: Tensor, rng: torch.Generator) -> Tensor:
         """Random brightness, contrast, colour, haze, blur and noise: (N,3,H,W) in [0,1] -> the same, differentiable."""
@@ -66,6 +70,22 @@ class Appearance:
         mix = rotvec_to_rotmat(torch.where(turned, angle, 0) * image.new_full((1, 3), 3**-0.5))  # about the grey axis
         coloured = torch.einsum("nij,njhw->nihw", mix * light[..., 0], image)
         return torch.minimum(coloured.clamp(min=0), render.alpha)
+
+    def _partly_hidden(self, image: Tensor, alpha: Tensor, rng: torch.Generator) -> Tensor:
+        """A piece of another backdrop, a fifth to a half of the person's size, before some people: (N,3,H,W)."""
+        n, _, height, width = image.shape
+        box = box_from_alpha(alpha)
+        low, size = box[:, :2], box[:, 2:] - box[:, :2]
+        middle = low + size * _uniform((n, 2), rng, image)
+        half = (
+            size.amax(1, keepdim=True) * (OCCLUDER[0] + (OCCLUDER[1] - OCCLUDER[0]) * _uniform((n, 2), rng, image)) / 2
+        )
+        chosen = _uniform((n, 1, 1), rng, image) < self.settings.occlude
+        x, y = (torch.arange(side, device=image.device) + 0.5 for side in (width, height))
+        across = (x - middle[:, :1]).abs() < half[:, :1]
+        along = (y - middle[:, 1:]).abs() < half[:, 1:]
+        hidden = (along[:, :, None] & across[:, None, :] & chosen)[:, None]
+        return torch.where(hidden, self._backdrop(image, rng), image)
 
     def _backdrop(self, image: Tensor, rng: torch.Generator) -> Tensor:
         """A photograph, mirrored or not, for most; a plain colour for the rest: (N,3,H,W)."""

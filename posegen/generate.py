@@ -40,7 +40,8 @@ def render_samples(
     size = max(1, BATCH // candidates) * candidates
     for start in range(0, len(theta), size):  # of none, nothing
         pose, k = theta[start : start + size], view[start : start + size]
-        shot = frame(orbit(k, distance=camera.distance, size=camera.size), renderer.body.joints(pose))
+        away = distances(camera, len(k), rng)
+        shot = frame(orbit(k, distance=away, size=camera.size), renderer.body.joints(pose))
         render = renderer.render(pose, shot)
         alarms.check_finite("the renderer", {"image": render.image, "alpha": render.alpha}, alarms.PARTS)
         box = box_from_alpha(render.alpha)
@@ -62,6 +63,13 @@ def render_samples(
         )
         samples = samples[render.alpha.flatten(1).amax(1) > 0.5].to("cpu")
         yield samples if candidates == 1 else _hardest(samples, len(pose) // candidates)
+
+
+def distances(camera: CameraSettings, n: int, rng: torch.Generator) -> float | Tensor:
+    """Metres from n cameras to the pelvis: all alike, or (n,) drawn."""
+    if not camera.spread:
+        return camera.distance
+    return camera.distance * (1 + camera.spread * (2 * torch.rand(n, generator=rng, device=rng.device) - 1))
 
 
 def _hardest(samples: Samples, n: int) -> Samples:

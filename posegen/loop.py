@@ -17,10 +17,12 @@ from torch import Tensor, nn
 from posegen import losses
 from posegen.appearance import Appearance
 from posegen.datasets.poses import RealPoses
+from posegen.generate import distances
 from posegen.generator import PoseGenerator
 from posegen.geometry import box_from_alpha, frame, leveled, orbit
 from posegen.pool import PosePool
 from posegen.protocols import Discriminator, PoseEstimator, Prior, Renderer
+from posegen.seeding import stream
 from posegen.settings import Settings
 from posegen.types import Estimate
 
@@ -31,12 +33,14 @@ class Progress:
 
     error: the estimator's mean error in metres, None in iterations without feedback.
     diversity: standard deviation of theta over the batch, radians.  spread: of the scores of one head, their mean.
+    around: how far apart the views are, from 0, all the same, to 1 (``losses.around``).
     """
 
     discriminator: Tensor
     adversarial: Tensor
     total: Tensor
     diversity: Tensor
+    around: Tensor
     spread: Tensor
     error: Tensor | None
 
@@ -94,7 +98,9 @@ class PoseGen:
         if weights.w3:
             total = total + weights.w3 * losses.crowding(view)
         if with_feedback:
-            feedback, error = self.feedback(theta[: weights.samples], view[: weights.samples], rng)
+            # looks come from a stream of their own, so that with and without feedback a seed draws the same z and poses
+            looks = stream(self.settings.seed, "feedback", self.iteration)
+            feedback, error = self.feedback(theta[: weights.samples], view[: weights.samples], looks)
             total = total + weights.w2 * feedback
         self._descend(total, self.adam_g)
         return Progress(
@@ -102,6 +108,7 @@ class PoseGen:
             adversarial=adversarial.detach(),
             total=total.detach(),
             diversity=theta.detach().std(0).mean(),
+            around=losses.around(view.detach()),
             spread=torch.cat([real_scores, fake_scores]).detach().std(0).mean(),
             error=error,
         )
@@ -133,7 +140,8 @@ class PoseGen:
 
     def look(self, theta: Tensor, view: Tensor, rng: torch.Generator) -> Estimate:
         """Draw the person and let the estimator look."""
-        camera = orbit(view, distance=self.settings.camera.distance, size=self.settings.camera.size)
+        away = distances(self.settings.camera, len(view), rng)
+        camera = orbit(view, distance=away, size=self.settings.camera.size)
         render = self.renderer.render(theta, frame(camera, self.renderer.body.joints(theta)))
         image = self.appearance.compose(render, rng)
         return self.estimator.predict(self.estimator.crop(image, box_from_alpha(render.alpha)))

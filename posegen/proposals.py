@@ -44,17 +44,24 @@ def draw(method: PoseGen, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]
     elif loop.views == "uniform":
         view = uniform_sphere(n, rng).to(view)
     real = round(loop.real * n)
-    azimuth, elevation, _ = to_spherical(view)
-    level = spread(n, loop.level).to(view.device)
-    view = torch.where(level[:, None], from_spherical(azimuth, elevation), view)
-    if loop.roll:
-        rolled = ~level
-        rolled[~level] = spread(int(rolled.sum()), loop.roll).to(view.device)
-        roll = math.pi * (2 * torch.rand(n, generator=rng, device=rng.device) - 1).to(view)
-        view = torch.where(rolled[:, None], from_spherical(azimuth, elevation, roll), view)
     pose, filmed = real_poses.sample_whole(real, rng)
     theta, root = torch.cat([bent(pose, loop.bend, rng), theta[real:]]), torch.cat([filmed, root[real:]])
+    view = _rolled(view, loop.level, loop.roll, rng)
     return theta, relative(view, root) if loop.lean else view
+
+
+def _rolled(view: Tensor, level: float, roll: float, rng: torch.Generator) -> Tensor:
+    """K (n,3) with its roll taken out of a share ``level``, and any roll in a share ``roll`` of the others.
+
+    Which ones they are is random: others are chosen by their place among the samples, as people are (``spread``).
+    """
+    n, place = len(view), torch.randperm(len(view), generator=rng, device=rng.device).to(view.device)
+    turn = math.pi * (2 * torch.rand(n, generator=rng, device=rng.device) - 1).to(view)
+    held = round(level * n)
+    turned = held + round(roll * (n - held))
+    azimuth, elevation, _ = to_spherical(view)
+    view = torch.where((place < turned)[:, None], from_spherical(azimuth, elevation, turn), view)
+    return torch.where((place < held)[:, None], from_spherical(azimuth, elevation), view)
 
 
 def spread(n: int, share: float) -> Tensor:

@@ -25,6 +25,8 @@ class Selection(Options):
 class CameraSettings(Options):
     distance: PositiveFloat = 4.0
     """Metres from the camera to the pelvis."""
+    spread: float = Field(default=0.0, ge=0, le=0.75)
+    """Share by which that is more or less at most: perspective differs. Not in the paper."""
     size: PositiveInt = 256
     """Side of the rendered square image, pixels."""
 
@@ -87,7 +89,7 @@ class LoopSettings(Options):
     """Where their views come from: the generator, with its roll or, while it learns as well, level without; or to
     compare with it: cameras at chest height, or spread uniformly over the sphere, all of them level."""
     candidates: Annotated[int, Field(ge=1, le=32)] = 1
-    """So many are drawn for each that is kept: the one with the largest error (hard-example mining)."""
+    """So many are drawn for each that is kept: those of a batch with the largest error (hard-example mining)."""
     real: Share = 0.0
     """Share of these whose pose is a real one, seen from the generator's view. Not in the paper."""
     bend: NonNegativeFloat = 0.0
@@ -121,6 +123,8 @@ class AppearanceSettings(Options):
     """Share of people in other colours than their own: clothes must not tell front from back."""
     shade: Share = 0.75
     """Largest share of its light that a person loses, as against the light."""
+    occlude: Share = 0.0
+    """Share of people of whom a piece of another picture hides a part."""
     haze: Share = 0.5
     """Largest share of a white veil over the picture, as against the light."""
     noise: NonNegativeFloat = 0.03

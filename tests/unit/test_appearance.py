@@ -14,7 +14,7 @@ from posegen.types import Render
 
 N, SIZE = 6, 20
 VARIED = AppearanceSettings()
-EFFECTS = [name for name in AppearanceSettings.model_fields if name != "backgrounds"]
+EFFECTS = [name for name in AppearanceSettings.model_fields if name not in ("backgrounds", "occlude")]
 
 
 def backgrounds(n: int = 3, size: int = SIZE) -> torch.Tensor:
@@ -224,3 +224,24 @@ class TestReduced:
         looks, picture = Appearance(settings, backgrounds()), render()
         assert torch.equal(looks.reduced(0.5).compose(picture, rng()), looks.compose(picture, rng()))
         assert looks.settings == settings
+
+
+class TestOcclusion:
+    def hidden(self, share: float, n: int = 400) -> torch.Tensor:
+        """Red discs before green, behind pieces of green: (n,H,W) where the person is hidden."""
+        y, x = torch.meshgrid(*[torch.arange(SIZE) - SIZE / 2 + 0.5] * 2, indexing="ij")
+        self.person = (x**2 + y**2 < 36).expand(n, SIZE, SIZE)
+        red, green = torch.zeros(n, 3, SIZE, SIZE), torch.zeros(1, 3, SIZE, SIZE)
+        red[:, 0], green[:, 1] = self.person.float(), 1
+        image = Appearance(plain(occlude=share), green).compose(Render(red, self.person[:, None].float()), rng())
+        return self.person & (image[:, 0] < 0.5)
+
+    @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+    def test_a_share_of_the_people_is_hidden_in_part(self, share: float) -> None:
+        part = self.hidden(share).flatten(1).sum(1) / self.person[0].sum()
+        assert (part > 0).float().mean() == pytest.approx(0.95 * share, abs=0.06)
+        assert part.max() < 0.6
+
+    def test_any_part_of_them(self) -> None:
+        often = self.hidden(1.0).float().mean(0)[self.person[0]]
+        assert often.min() > 0.03 and often.max() < 0.3

@@ -13,9 +13,9 @@ from torch import Tensor
 from posegen.datasets.generated import Samples
 from posegen.datasets.poses import mirror
 from posegen.datasets.upright import ELEVATION
-from posegen.generate import render_samples
+from posegen.generate import distances, render_samples
 from posegen.geometry import rotvec_to_rotmat, to_spherical
-from posegen.proposals import draw, learned
+from posegen.proposals import draw, learned, spread
 from posegen.settings import CameraSettings, LoopSettings
 from posegen.testing.blobs import BlobEstimator, BlobRenderer
 
@@ -28,11 +28,11 @@ def own(n: int = 400) -> tuple[Tensor, Tensor]:
     return method().draw(n, rng(5))
 
 
-def rendered(n: int, candidates: int = 1) -> list[Samples]:
+def rendered(n: int, candidates: int = 1, camera: CameraSettings = CameraSettings(size=24)) -> list[Samples]:  # noqa: B008
     random = rng(3)
     theta, view = 0.3 * torch.randn(n, 23, 3, generator=random), torch.randn(n, 3, generator=random)
     parts = {"renderer": BlobRenderer(body()), "estimator": BlobEstimator(rng(2)), "appearance": appearance()}
-    return list(render_samples(theta, view, **parts, camera=CameraSettings(size=24), rng=rng(4), candidates=candidates))
+    return list(render_samples(theta, view, **parts, camera=camera, rng=rng(4), candidates=candidates))
 
 
 class TestSources:
@@ -92,8 +92,8 @@ class TestSources:
         plain, turned = own()
         assert (theta != plain).flatten(1).any(1).sum() == 100
         azimuth, elevation, roll = to_spherical(view)
-        level = torch.arange(400) % 2 == 1
-        assert roll[level].abs().max() < 1e-3
+        level = roll.abs() < 1e-3
+        assert level.sum() == 200
         assert torch.equal(view[~level], turned[~level])
         for changed, angle in zip((azimuth, elevation), to_spherical(turned)[:2], strict=True):
             torch.testing.assert_close(changed, angle, atol=1e-3, rtol=0)
@@ -102,13 +102,11 @@ class TestSources:
         _, view = drawn(4000, level=0.5, roll=0.5)
         azimuth, elevation, roll = to_spherical(view)
         was = to_spherical(own(4000)[1])
-        level = torch.arange(4000) % 2 == 1
-        changed = (roll - was[2]).abs() > 1e-3
-        assert roll[level].abs().max() < 1e-3
-        assert changed[~level].sum() == pytest.approx(1000, abs=5)
-        turned = roll[~level & changed]
-        counted = torch.histc(turned, 4, -math.pi, math.pi)
-        torch.testing.assert_close(counted / len(turned), torch.full((4,), 0.25), atol=0.05, rtol=0)
+        changed, level = (roll - was[2]).abs() > 1e-3, roll.abs() < 1e-3
+        assert level.sum() == pytest.approx(2000, abs=5)
+        assert (changed & ~level).sum() == pytest.approx(1000, abs=5)
+        counted = torch.histc(roll[changed & ~level], 4, -math.pi, math.pi)
+        torch.testing.assert_close(counted / counted.sum(), torch.full((4,), 0.25), atol=0.05, rtol=0)
         for now, before in zip((azimuth, elevation), was[:2], strict=True):
             torch.testing.assert_close(now, before, atol=1e-3, rtol=0)
 
@@ -121,11 +119,18 @@ class TestSources:
             torch.testing.assert_close(changed, angle, atol=1e-3, rtol=0)
 
     @pytest.mark.parametrize("share", [0.0, 0.01, 0.25, 0.29, 1.0])
-    def test_level_cameras_are_dealt_out_evenly(self, share: float) -> None:
+    def test_as_many_cameras_are_level_as_were_asked(self, share: float) -> None:
         _, view = drawn(level=share)
-        level = (view != own()[1]).any(1)
-        for k in (100, 200, 400):
-            assert level[:k].sum() == round(share * k)
+        assert (view != own()[1]).any(1).sum() == round(share * 400)
+
+    @pytest.mark.parametrize("company", [0.5, 0.75, 0.8])
+    def test_who_is_drawn_says_nothing_of_the_camera(self, company: float) -> None:
+        """People are chosen by their place among the samples; a camera that went by it too would be one person's."""
+        _, view = drawn(4000, level=0.5)
+        level, shared = to_spherical(view)[2].abs() < 1e-3, spread(4000, company)
+        others = shared.nonzero()[:, 0]
+        for people in (~shared, *(torch.isin(torch.arange(4000), others[i::3]) for i in range(3))):
+            assert level[people].float().mean() == pytest.approx(0.5, abs=0.07)
 
     @pytest.mark.parametrize(
         ("poses", "views", "trains"),
@@ -139,6 +144,21 @@ class TestSources:
     )
     def test_the_generator_is_trained_where_it_is_asked(self, poses: Any, views: Any, trains: bool) -> None:
         assert learned(LoopSettings(poses=poses, views=views)) is trains
+
+
+class TestDistance:
+    def test_it_is_one_or_any_within_its_share(self) -> None:
+        settings = CameraSettings(distance=4.0, spread=0.25)
+        away = distances(settings, 2000, rng(1))
+        assert isinstance(away, Tensor) and 3.0 <= away.min() < 3.02 and 4.98 < away.max() <= 5.0
+        assert distances(CameraSettings(distance=3.0), 5, rng(1)) == 3.0
+
+    def test_pictures_and_labels_are_of_the_same_camera(self) -> None:
+        """Nearer cameras see stronger perspective: projected joints lie elsewhere in a picture framed alike."""
+        near, far = (rendered(64, camera=CameraSettings(size=24, distance=4.0, spread=s)) for s in (0.5, 0.0))
+        apart = [(a.points - b.points).abs().amax((1, 2)) for a, b in zip(near, far, strict=True)]
+        assert (torch.cat(apart) > 0.02).float().mean() > 0.8
+        assert all(torch.equal(a.truth, b.truth) for a, b in zip(near, far, strict=True))
 
 
 class TestCandidates:
