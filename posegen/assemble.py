@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -49,6 +50,8 @@ class Parts(Bench):
     renderer: protocols.Renderer
     prior: protocols.Prior
     discriminator: protocols.Discriminator
+    person: Callable[[str], protocols.Renderer]
+    """Someone else in the samples: a starter subject as a mesh, a file of a subject as the run's renderer draws it."""
 
 
 def complete(settings: Settings, given: Layer | None = None) -> Settings:
@@ -121,7 +124,8 @@ def assemble(settings: Settings, *, finetunes: bool = True) -> Parts:
     finetunes: the estimator is to be trained, so it must have a network. Raises PosegenError: a
     plugin that cannot be used, an option, an asset, a device, parts that do not fit.
     """
-    parts = Parts(**_made(settings, COMPONENTS))
+    made = _made(settings, COMPONENTS)
+    parts = Parts(**made, person=cache(lambda who: _person(who, settings, made["mesh"])))
     check(settings, parts)
     if finetunes:
         check_trainable(settings, parts)
@@ -215,6 +219,16 @@ def _made(settings: Settings, kinds: Iterable[str]) -> dict[str, Any]:
 
 def _mesh(subject: str, device: torch.device) -> protocols.Renderer:
     renderer: protocols.Renderer = make("renderer", Selection(name="mesh", options={"subject": subject}), device)
+    return renderer
+
+
+def _person(who: str, settings: Settings, mesh: Callable[[str], protocols.Renderer]) -> protocols.Renderer:
+    if not Path(who).suffix:
+        return mesh(who)
+    chosen = settings.renderer
+    options = chosen.options | {"subject": str(Path(who).expanduser())}
+    device = usable_device(settings.device)
+    renderer: protocols.Renderer = make("renderer", Selection(name=chosen.name, options=options), device)
     return renderer
 
 

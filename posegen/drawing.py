@@ -35,8 +35,8 @@ def rendered(
 ) -> Samples:
     """Poses and views as a dataset: read from the folder, or drawn and written there.
 
-    subjects, company: whom the mesh renderer draws in turn, in such a share of them; the run's renderer draws the rest,
-    and all where there are none.  candidates: of so many proposals one is kept.  judged: the estimator looks at what
+    subjects, company: who else is drawn in turn, in such a share of them (``Parts.person``); the run's renderer draws the
+    rest, and all where there are none.  candidates: of so many proposals one is kept.  judged: the estimator looks at what
     the run's renderer draws, and its error is kept.  size: of the pictures, pixels, where it is not the camera's.
     Raises PosegenError if no picture shows a person.
     """
@@ -80,7 +80,7 @@ def _shares(
     shared = spread(len(groups), company if subjects else 0.0)
     own, others = groups[~shared], groups[shared]
     mine = [(context.parts.renderer, own.flatten())] if len(own) else []
-    return mine + [(context.parts.mesh(who), others[i :: len(subjects)].flatten()) for i, who in enumerate(subjects)]
+    return mine + [(context.parts.person(who), others[i :: len(subjects)].flatten()) for i, who in enumerate(subjects)]
 
 
 def replayed(context: Context, count: int) -> Samples:

@@ -17,19 +17,19 @@ from posegen.pace import paced
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from posegen.assemble import Bench
+    from posegen.assemble import Parts
     from posegen.context import Context
     from posegen.datasets.generated import Samples
     from posegen.pace import Pace
     from posegen.settings import Settings
 
 
-def check(settings: Settings, parts: Bench) -> None:
+def check(settings: Settings, parts: Parts) -> None:
     """Raises a PosegenError for people, or a dataset, that are not there: before anything is written."""
     if settings.retain.dataset is not None:
         replay.open_source(settings.retain.dataset)
     for subject in {*settings.loop.others, *settings.retain.subjects}:
-        parts.mesh(subject)
+        parts.person(subject)
 
 
 def people(context: Context) -> Tensor | None:

@@ -96,9 +96,10 @@ class LoopSettings(Options):
     """Largest standard deviation, radians, of a random turn of every joint on top of real poses that are drawn or
     replayed: a few clips hold few poses. The discriminator sees them as they are."""
     others: tuple[str, ...] = ()
-    """Other people, starter subjects, who are drawn as well, by the mesh renderer. Not in the paper."""
+    """Other people who are drawn as well: starter subjects as meshes, or files of subjects, such as NeRFs that you
+    fitted, by the run's renderer. Not in the paper, which names them as future work."""
     company: Share = 0.0
-    """Share of these in which one of the others stands: a mesh costs a twentieth of a NeRF."""
+    """Share of these in which one of the others stands, in turn: a mesh costs a twentieth of a NeRF."""
     lean: bool = False
     """Real poses that are drawn lie and lean as they were filmed: K turns the camera in the world of their clip.
     Without it, K is about the pelvis, which to a level camera always stands upright. Not in the paper."""
@@ -152,7 +153,7 @@ class RetainSettings(Options):
     """How often one of these is seen in the last round: the fewer times, the more different ones are drawn. What is
     seen often is learned by heart, and keeps little else."""
     subjects: tuple[str, ...] = ("s1", "s2", "s3")
-    """Who stands in these renders, drawn by the mesh renderer; empty: whom the run's own renderer draws."""
+    """Who stands in these renders, as in loop.others; empty: whom the run's own renderer draws."""
     facing: PositiveFloat = 50.0
     """Standard deviation of their azimuth, degrees: people in photographs mostly face the camera."""
     dataset: str | None = None

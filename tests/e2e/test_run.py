@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from posegen_anerf.sources import subject_file
 from safetensors.torch import load_file
 
 from posegen import assemble, config
@@ -111,6 +112,19 @@ class TestDirectory:
         assert all(person.max() - person.min() < 1e-5 for person in people)
         assert len({round(person.mean().item(), 4) for person in people}) == 3
         torch.testing.assert_close(people[0], (one.truth[:3, 4] - one.truth[:3, 7]).norm(dim=-1))
+
+    def test_another_persons_nerf_stands_beside_a_mesh(self, tmp_path: Path) -> None:
+        """A copy of s0's NeRF under another name: the run's renderer draws it, and nobody judges it."""
+        nerf = tmp_path / "neighbour.safetensors"
+        nerf.write_bytes(subject_file("s0").read_bytes())
+        company = {"loop__others": [str(nerf), "s3"], "loop__company": 0.5, "renderer": "anerf", "renderer__shrink": 4}
+        folder = generate(settings(loop__samples=8, camera__size=32, **company), tmp_path / "run")
+        samples = generated.load(folder, joint_set="smpl24")
+        shin = (samples.truth[:, 4] - samples.truth[:, 7]).norm(dim=-1)
+        own, neighbour, mesh = shin.split([4, 2, 2])
+        torch.testing.assert_close(neighbour, own[:2])
+        assert (mesh - own[:2]).abs().min() > 1e-3
+        assert (samples.error[:4] > 0).all() and samples.error[4:].isnan().all()
 
     def test_company_costs_no_picture_where_the_hardest_are_kept(self, tmp_path: Path) -> None:
         company = {"loop__others": ["s3", "s5"], "loop__company": 0.7, "loop__candidates": 3}
