@@ -35,9 +35,10 @@ def rendered(
 ) -> Samples:
     """Poses and views as a dataset: read from the folder, or drawn and written there.
 
-    subjects, company: who else is drawn in turn, in such a share of them (``Parts.person``); the run's renderer draws the
-    rest, and all where there are none.  candidates: of so many proposals one is kept.  judged: the estimator looks at what
-    the run's renderer draws, and its error is kept.  size: of the pictures, pixels, where it is not the camera's.
+    subjects, company: who else is drawn in turn, in such a share of them (``Parts.person``); the run's renderer draws
+    the rest, and all where there are none.  candidates: of so many proposals one is kept.  judged: the estimator looks
+    at what the run's renderer draws, and its error is kept.  size: of the pictures, pixels, where it is not the
+    camera's.
     Raises PosegenError if no picture shows a person.
     """
     joint_set = context.estimator.joint_set

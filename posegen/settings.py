@@ -82,6 +82,9 @@ class LoopSettings(Options):
     """Largest gradient norm of generator and discriminator."""
     samples: PositiveInt = 1500
     """(image, pose) pairs drawn from the generator in each round."""
+    keep: NonNegativeInt = 0
+    """A round is fine-tuned on so many of all samples drawn so far: of twice as many on which the present estimator
+    errs most, those that differ most. 0 is all of them."""
     poses: Literal["generator", "clips", "uniform"] = "generator"
     """Where their poses come from: the generator, or to compare with it: real poses, or joint angles drawn uniformly
     from the range that each has in real poses."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from posegen import banks, checkpoint, drawing, proposals, retention, states
+import torch
+
+from posegen import banks, checkpoint, drawing, hardest, proposals, retention, states
 from posegen.datasets import generated, open
 from posegen.errors import AssetError
 from posegen.evaluate import PROTOCOL, Figures, belong, compare, measure
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from posegen.context import Context
     from posegen.datasets.generated import Samples
     from posegen.finetune import Finetuning
-    from posegen.settings import Settings
+    from posegen.settings import LoopSettings, Settings
     from posegen.track import Track
 
 SAVE_EVERY = 100  # iterations of the generator between two checkpoints
@@ -35,11 +37,11 @@ def complete(context: Context) -> dict[str, Any]:
     before = directory.once("before.json", lambda: figures(parts, splits, settings, track, "measure before"))
     if not belong(before, splits):
         raise AssetError(f"{directory.path / 'before.json'} is of other images", "delete it and use --resume")
-    method, tuning = make_method(context), retention.tuning(context, loop.rounds * loop.samples, people)
+    method, tuning = make_method(context), retention.tuning(context, largest(loop), people)
     pool: list[Samples] = []
     for round_ in range(loop.rounds):
         pool.append(generate(context, method, round_))
-        finetune(context, tuning, round_, generated.concatenate(pool))
+        finetune(context, tuning, round_, kept(context, round_, generated.concatenate(pool)))
     finish(context, tuning)
     after = figures(parts, splits, settings, track, "measure after")
     return directory.once("result.json", lambda: result(context, before, after))
@@ -118,6 +120,29 @@ def train(context: Context, method: PoseGen, name: str, until: int) -> None:
                 phase.flush()
                 states.save_generator(context.directory.generator, method)
                 context.seed_torch("generator", method.iteration)
+
+
+def largest(loop: LoopSettings) -> int:
+    """How many samples the last round is fine-tuned on."""
+    drawn = loop.rounds * loop.samples
+    return min(drawn, loop.keep or drawn)
+
+
+def kept(context: Context, round_: int, samples: Samples) -> Samples:
+    """Of all samples drawn so far those that ``loop.keep`` has room for, by the present estimator's error."""
+    keep = context.settings.loop.keep
+    if not keep or len(samples) <= keep:
+        return samples
+
+    def choose() -> dict[str, Any]:
+        with context.track.phase(f"choose {round_}", len(samples)) as phase:
+            found = []
+            for part in hardest.errors(samples, context.estimator, context.joint_set, context.settings.device):
+                found.append(part)
+                phase.advance(by=len(part))
+        return {"samples": hardest.hardest(torch.cat(found), samples.truth, context.joint_set, keep).tolist()}
+
+    return samples[torch.tensor(context.directory.once(f"kept-{round_}.json", choose)["samples"])]
 
 
 def finetune(context: Context, tuning: Finetuning, round_: int, samples: Samples) -> None:

@@ -21,6 +21,7 @@ from .tiny import arguments, ctrl_c, figures, files, same, settings
 
 CHANGES: dict[str, Any] = {
     "loop__rounds": 2,
+    "loop__keep": 8,
     "loop__real": 0.5,
     "loop__level": 0.5,
     "feedback__w3": 1.0,
@@ -77,7 +78,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("feedback 1", 15),
         ("draw round-1", 1),
         ("fine-tune 1", 1),
-        ("fine-tune 1", 7),
+        ("fine-tune 1", 5),
         ("measure after", 1),
     ],
 )

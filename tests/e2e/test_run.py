@@ -113,6 +113,15 @@ class TestDirectory:
         assert len({round(person.mean().item(), 4) for person in people}) == 3
         torch.testing.assert_close(people[0], (one.truth[:3, 4] - one.truth[:3, 7]).norm(dim=-1))
 
+    def test_a_round_learns_from_those_that_are_kept(self, tmp_path: Path) -> None:
+        """Two rounds of six, of which eight are kept in the second: chosen by what the first made of the estimator."""
+        run(settings(loop__rounds=2, loop__keep=8, finetune__epochs=1, retain__replay=0), tmp_path)
+        assert not (tmp_path / "kept-0.json").exists()
+        kept = json.loads((tmp_path / "kept-1.json").read_text())["samples"]
+        assert len(kept) == len(set(kept)) == 8 and set(kept) <= set(range(12))
+        phases = [row["phase"] for row in metrics(tmp_path)]
+        assert (phases.count("fine-tune 0"), phases.count("fine-tune 1")) == (2, 2)
+
     def test_another_persons_nerf_stands_beside_a_mesh(self, tmp_path: Path) -> None:
         """A copy of s0's NeRF under another name: the run's renderer draws it, and nobody judges it."""
         nerf = tmp_path / "neighbour.safetensors"

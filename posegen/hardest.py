@@ -1,0 +1,47 @@
+"""Which of many samples are worth a place: those on which the estimator errs most, and of these the most different."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from posegen import losses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from posegen.datasets.generated import Samples
+    from posegen.protocols import PoseEstimator
+    from posegen.types import JointSet
+
+CHUNK = 32  # pictures looked at together
+TWICE = 2  # as many hard ones as are kept, to choose the most different from
+GREY = 0.5
+
+
+@torch.no_grad()
+def errors(samples: Samples, estimator: PoseEstimator, joint_set: JointSet, device: str = "cpu") -> Iterator[Tensor]:
+    """The present estimator's error on every sample, before a grey wall in even light: metres, in chunks."""
+    for index in torch.split(torch.arange(len(samples)), CHUNK):
+        chosen = samples[index].to(device)
+        estimate = estimator.predict(estimator.crop(chosen.render().over(GREY), chosen.box))
+        yield losses.joint_error(estimate.joints, chosen.truth, joint_set).cpu()
+
+
+def hardest(error: Tensor, truth: Tensor, joint_set: JointSet, keep: int) -> Tensor:
+    """Indices (keep,) of the samples to keep, in their order.
+
+    error (N,): of the estimator.  truth (N,J,3): joints in camera axes, in which pose and view differ.  Of the
+    ``TWICE * keep`` samples with the largest error the hardest is taken first, then always the one that is farthest
+    from all that were taken.
+    """
+    hard = error.topk(min(TWICE * keep, len(error))).indices
+    points = losses.centred(truth[hard], joint_set).flatten(1)
+    taken = [0]  # the hardest
+    nearest = (points - points[0]).square().sum(1)
+    for _ in range(min(keep, len(hard)) - 1):
+        taken.append(int(nearest.argmax()))
+        nearest = torch.minimum(nearest, (points - points[taken[-1]]).square().sum(1))
+    return hard[torch.tensor(taken)].sort().values
