@@ -87,11 +87,19 @@ class TestRecipe:
             assert len({s.loop.samples for s in settings}) == 1
             assert all(s.finetune == settings[0].finetune and s.retain == settings[0].retain for s in settings)
 
+    def test_rounds_of_improvements_are_as_many_steps(self, tmp_path: Path) -> None:
+        found = {cell.row: cell.settings for cell in cells(read("improvements"), (0,), tmp_path)}
+        for row, s in found.items():
+            largest = min(s.loop.keep or s.loop.samples, s.loop.samples)
+            seen = sum((round_ + 1) * largest * (s.finetune.epochs or 0) for round_ in range(s.loop.rounds))
+            assert seen == 12000, row
+
     def test_what_the_paper_s_components_are(self, tmp_path: Path) -> None:
         found = cells(read("paper-components"), (0,), tmp_path)
         a1, a2, a3, uniform = (cell.settings for cell in found if cell.column == "blazepose")
         assert [s.feedback.w2 for s in (a1, a2, a3)] == [0, 0, 5]
-        assert [s.loop.views for s in (a1, a2, a3)] == ["in_distribution", "level", "level"]
+        assert [s.loop.views for s in (a1, a2, a3)] == ["in_distribution", "generator", "generator"]
+        assert [s.loop.roll for s in (a1, a2, a3, uniform)] == [0, 0, 0, 1], "K rolls of itself"
         assert {s.loop.poses for s in (a1, a2, a3)} == {"generator"}
         assert uniform.loop.poses == uniform.loop.views == "uniform"
         assert all(s.loop.real == s.loop.level == 0 for s in (a1, a2, a3, uniform))
