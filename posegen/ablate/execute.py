@@ -83,6 +83,11 @@ def work(cell: Cell, cells: Sequence[Cell], console: Console | None = None) -> E
     return Ended(cell, None)
 
 
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _begin(cell: Cell, done: Sequence[Cell]) -> None:
     """A directory as an interrupted run would have left it: with the samples, and the figures before, of another cell.
 
@@ -112,7 +117,7 @@ def _whole(dataset: Path) -> bool:
 
 def _in_processes(waiting: Sequence[Cell], cells: Sequence[Cell], jobs: int) -> Iterator[Ended]:
     """Each process has its share of the cores: two processes of one thread beat one process of two."""
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, cores() // jobs)
     others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(
         min(jobs, len(waiting)),
