@@ -10,7 +10,7 @@ from torch import Tensor
 from posegen import alarms, losses
 from posegen.appearance import Appearance
 from posegen.datasets.generated import Samples, to_bytes
-from posegen.geometry import box_from_alpha, frame, orbit
+from posegen.geometry import box_from_alpha, distances, frame, orbit
 from posegen.protocols import PoseEstimator, Renderer
 from posegen.settings import CameraSettings
 
@@ -40,7 +40,7 @@ def render_samples(
     size = max(1, BATCH // candidates) * candidates
     for start in range(0, len(theta), size):  # of none, nothing
         pose, k = theta[start : start + size], view[start : start + size]
-        away = distances(camera, len(k), rng)
+        away = distances(len(k), camera.distance, camera.spread, rng)
         shot = frame(orbit(k, distance=away, size=camera.size), renderer.body.joints(pose))
         render = renderer.render(pose, shot)
         alarms.check_finite("the renderer", {"image": render.image, "alpha": render.alpha}, alarms.PARTS)
@@ -63,13 +63,6 @@ def render_samples(
         )
         samples = samples[render.alpha.flatten(1).amax(1) > 0.5].to("cpu")
         yield samples if candidates == 1 else _hardest(samples, len(pose) // candidates)
-
-
-def distances(camera: CameraSettings, n: int, rng: torch.Generator) -> float | Tensor:
-    """Metres from n cameras to the pelvis: all alike, or (n,) drawn."""
-    if not camera.spread:
-        return camera.distance
-    return camera.distance * (1 + camera.spread * (2 * torch.rand(n, generator=rng, device=rng.device) - 1))
 
 
 def _hardest(samples: Samples, n: int) -> Samples:

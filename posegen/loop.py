@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from posegen import losses
 from posegen.appearance import Appearance
 from posegen.datasets.poses import RealPoses
-from posegen.generate import distances
 from posegen.generator import PoseGenerator
-from posegen.geometry import box_from_alpha, frame, leveled, orbit
+from posegen.geometry import box_from_alpha, distances, frame, leveled, orbit
 from posegen.pool import PosePool
 from posegen.protocols import Discriminator, PoseEstimator, Prior, Renderer
 from posegen.seeding import stream
@@ -140,8 +139,8 @@ class PoseGen:
 
     def look(self, theta: Tensor, view: Tensor, rng: torch.Generator) -> Estimate:
         """Draw the person and let the estimator look."""
-        away = distances(self.settings.camera, len(view), rng)
-        camera = orbit(view, distance=away, size=self.settings.camera.size)
+        s = self.settings.camera
+        camera = orbit(view, distance=distances(len(view), s.distance, s.spread, rng), size=s.size)
         render = self.renderer.render(theta, frame(camera, self.renderer.body.joints(theta)))
         image = self.appearance.compose(render, rng)
         return self.estimator.predict(self.estimator.crop(image, box_from_alpha(render.alpha)))

@@ -33,6 +33,8 @@ def run(settings: Settings, out: Path, *, resume: bool = False, console: Console
         _check_generates(context.directory)
         result = stages.complete(context)
         context.track.console.print(summary.before_after(result))
+        if "datasets" in result:
+            context.track.console.print(summary.datasets(result))
         context.say(f"everything is in {out}; the weights: {context.directory.estimator.name}")
         return result
 

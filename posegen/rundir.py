@@ -8,6 +8,7 @@ before.json     the estimator's figures before, for every image of every split
 kept-0.json     with loop.keep: which samples a round was fine-tuned on
 checkpoints/    generator.safetensors (with discriminator and optimisers), finetuning.safetensors
 dataset/        round-0/ ... and replay/: the generated samples (posegen.datasets.generated)
+datasets/       with evaluate.datasets: each one's figures before and after (posegen.scoring.folder)
 estimator.safetensors  the fine-tuned weights: ``--set estimator.checkpoint=...`` uses them
 result.json     the outcome; a run that has it is complete
 """
@@ -39,6 +40,7 @@ class RunDirectory:
         self.finetuning = path / "checkpoints" / "finetuning.safetensors"
         self.estimator = path / "estimator.safetensors"
         self.dataset = path / "dataset"
+        self.datasets = path / "datasets"
 
     @contextmanager
     def opened(self, *, resume: bool) -> Iterator[RunDirectory]:

@@ -207,6 +207,8 @@ class FinetuneSettings(Options):
 class EvaluateSettings(Options):
     splits: tuple[str, ...] = ("ind", "usd", "ood_people", "ood_action", "real")
     """Splits of the open benchmark to measure."""
+    datasets: tuple[str, ...] = ()
+    """NAME or NAME:PATH: datasets that you have, measured before and after as well, by their usual protocols."""
     samples: PositiveInt = 200
     """Images of each rendered split."""
     bootstrap: PositiveInt = 1000

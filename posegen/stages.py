@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from posegen import banks, checkpoint, drawing, hardest, proposals, retention, states
-from posegen.datasets import generated, open
+from posegen.datasets import generated, open, registry
 from posegen.errors import AssetError
 from posegen.evaluate import PROTOCOL, Figures, belong, compare, measure
 from posegen.loop import PoseGen
 from posegen.report import summary
+from posegen.scoring import stage
 from posegen.seeding import seed_torch
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def complete(context: Context) -> dict[str, Any]:
     before = directory.once("before.json", lambda: figures(parts, splits, settings, track, "measure before"))
     if not belong(before, splits):
         raise AssetError(f"{directory.path / 'before.json'} is of other images", "delete it and use --resume")
+    before_elsewhere = elsewhere(context, "before")
     method, tuning = make_method(context), retention.tuning(context, largest(loop), people)
     pool: list[Samples] = []
     for round_ in range(loop.rounds):
@@ -44,7 +46,8 @@ def complete(context: Context) -> dict[str, Any]:
         finetune(context, tuning, round_, kept(context, round_, generated.concatenate(pool)))
     finish(context, tuning)
     after = figures(parts, splits, settings, track, "measure after")
-    return directory.once("result.json", lambda: result(context, before, after))
+    others = scored(before_elsewhere, elsewhere(context, "after"))
+    return directory.once("result.json", lambda: result(context, before, after) | others)
 
 
 def shots(bench: Bench, settings: Settings, track: Track) -> list[open.Shots]:
@@ -74,6 +77,44 @@ def figures(bench: Bench, splits: list[open.Shots], settings: Settings, track: T
             found[split.name] = measure(bench.estimator, split)
             phase.advance()
     return found
+
+
+def elsewhere(context: Context, when: str) -> dict[str, Any]:
+    """{dataset: {metric: figure}} of the estimator as it is now, on the datasets that the user has.
+
+    Each is an evaluation in a folder of its own, as ``posegen evaluate --dataset`` leaves it.
+    """
+    found = {}
+    for asked in context.settings.evaluate.datasets:
+        name, root = registry.parse(asked)
+        folder = context.directory.datasets / name / when
+        request = stage.Request(name, root, out=folder, resume=(folder / "evaluation.json").is_file())
+        done = folder / "result.json"
+        whole = (
+            context.directory.once(str(done.relative_to(context.directory.path)), dict)
+            if done.is_file()
+            else stage.measure(context.estimator, context.settings, request, context.track.console)
+        )
+        found[name] = whole["all"]
+    return found
+
+
+def scored(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """The part of ``result.json`` about the user's datasets: nothing where there are none."""
+    compared = {
+        name: {
+            metric: {"before": figure, "after": now, "change_percent": _change(figure["mean"], now["mean"])}
+            for metric, figure in before[name].items()
+            if (now := after[name].get(metric)) is not None
+        }
+        for name in before
+    }
+    return {"datasets": compared} if compared else {}
+
+
+def _change(before: float | None, after: float | None) -> dict[str, float] | None:
+    """Of the means; people are not paired, so there is no interval."""
+    return {"mean": 100 * (after - before) / before} if before and after is not None else None
 
 
 def make_method(context: Context) -> PoseGen:

@@ -11,9 +11,11 @@ from posegen import config
 from posegen.ablate.recipe import Ablation
 from posegen.assemble import complete
 from posegen.config import to_toml
+from posegen.datasets import registry
 from posegen.errors import UsageError, nearest
 from posegen.evaluate import METRICS
 from posegen.rundir import RunDirectory
+from posegen.scoring.protocols import METRICS as PUBLISHED
 from posegen.settings import Settings
 
 LATER = {"finetune", "retain", "evaluate"}  # sections that the drawn samples do not depend on
@@ -83,8 +85,12 @@ def result(cell: Cell) -> dict[str, Any] | None:
 def _check_metrics(ablation: Ablation, settings: Settings) -> None:
     for metric in ablation.keys.metrics:
         split, _, name = metric.partition(".")
-        if name not in METRICS:
-            raise UsageError(f"the metric '{metric}' is none", f"SPLIT.METRIC with {', '.join(METRICS)}")
+        datasets = [registry.parse(asked)[0] for asked in settings.evaluate.datasets]
+        known = tuple(PUBLISHED) if split in datasets else METRICS
+        if name not in known:
+            raise UsageError(f"the metric '{metric}' is none", f"SPLIT.METRIC with {', '.join(known)}")
+        if split in datasets:
+            continue
         if split not in (splits := settings.evaluate.splits):
             hint = nearest(split, splits) or f"there are {', '.join(splits)}"
             raise UsageError(f"the metric '{metric}' is of no split in evaluate.splits", hint)

@@ -9,7 +9,7 @@ from typing import Any
 from posegen.ablate.cells import Cell, result
 from posegen.ablate.recipe import BEFORE, Ablation
 from posegen.ablate.statistics import LEVEL, interval
-from posegen.errors import PosegenError
+from posegen.errors import PosegenError, UsageError
 from posegen.evaluate import PROTOCOL
 
 Values = dict[int, float]
@@ -91,7 +91,14 @@ def _figure(values: Values, before: Values | None, other: Values | None) -> dict
 
 def _values(results: Mapping[int, Any], metric: str, when: str) -> Values:
     split, _, name = metric.partition(".")
-    return {seed: found["splits"][split][name][when]["mean"] for seed, found in results.items()}
+    values = {}
+    for seed, found in results.items():
+        measured = found["splits"].get(split) or found["datasets"][split]
+        if name not in measured:
+            there = ", ".join(key for key, figure in measured.items() if isinstance(figure, dict))
+            raise UsageError(f"the usual protocol of {split} has no '{name}'", f"metrics of {split}: {there}")
+        values[seed] = measured[name][when]["mean"]
+    return values
 
 
 def _common(before: Mapping[str, Mapping[str, Values]]) -> dict[str, Values] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from posegen.geometry.camera import CHEST_HEIGHT, frame, orbit
+from posegen.geometry.camera import CHEST_HEIGHT, distances, frame, orbit
 from posegen.geometry.crop import box_from_alpha, resample, square
 from posegen.geometry.procrustes import align, similarity
 from posegen.geometry.rotation import rot6d_to_rotmat, rotmat_to_rotvec, rotvec_to_rotmat
@@ -12,6 +12,7 @@ __all__ = [
     "CHEST_HEIGHT",
     "align",
     "box_from_alpha",
+    "distances",
     "frame",
     "from_spherical",
     "leveled",

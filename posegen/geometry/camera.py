@@ -47,3 +47,10 @@ def orbit(view: Tensor, *, distance: float | Tensor = 4.0, focal: float | None =
     f, c = 1.5 * size if focal is None else focal, size / 2
     intrinsics = view.new_tensor([[f, 0.0, c], [0.0, f, c], [0.0, 0.0, 1.0]]).expand(n, 3, 3)
     return Camera(view_rotation(view), translation, intrinsics, width=size, height=size)
+
+
+def distances(n: int, distance: float, spread: float, rng: torch.Generator) -> float | Tensor:
+    """Metres from n cameras to the pelvis: all alike, or (n,) each a share of up to ``spread`` more or less."""
+    if not spread:
+        return distance
+    return distance * (1 + spread * (2 * torch.rand(n, generator=rng, device=rng.device) - 1))

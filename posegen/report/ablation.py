@@ -16,8 +16,9 @@ from rich.table import Table
 
 from posegen.checkpoint import write_text
 from posegen.report.summary import TITLES
+from posegen.scoring.protocols import METRICS
 
-BETTER_HIGHER = ("pck",)
+BETTER_HIGHER = ("pck", "pa_pck", "pck50", "auc", "auc_3dpw")
 WIDTH = 160  # of table.txt
 
 
@@ -98,7 +99,7 @@ def comma_separated(table: Mapping[str, Any]) -> str:
 
 def _title(metric: str) -> str:
     split, _, name = metric.partition(".")
-    return f"{split} {TITLES[name]}"
+    return f"{split} {TITLES[name] if name in TITLES else METRICS[name].title}"
 
 
 def _seeds(row: Mapping[str, Any]) -> int:

@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from posegen.evaluate import METRICS
+from posegen.scoring.protocols import METRICS as PUBLISHED
 
 TITLES = {"mpjpe": "MPJPE", "pa_mpjpe": "PA-MPJPE", "n_mpjpe": "N-MPJPE", "pck": "PCK@150"}
 
@@ -33,6 +34,22 @@ def before_after(result: Mapping[str, Any]) -> Table:
     for name, split in result["splits"].items():
         cells = [f"{split[m]['before']['mean']:.0f} → {split[m]['after']['mean']:.0f}" for m in METRICS]
         table.add_row(name, *cells, _change(split["mpjpe"]["change_percent"]))
+    return table
+
+
+def datasets(result: Mapping[str, Any]) -> Table:
+    """One row a metric of each of the user's datasets: before -> after, and the change."""
+    name = title(result["estimator"], result.get("weights", ""))
+    table = Table(title=f"{name}, before → after, datasets", box=SIMPLE_HEAD, pad_edge=False, padding=0)
+    for column in ("dataset", "metric", "before → after", "change"):
+        table.add_column(f"{column} ", no_wrap=True, justify="left" if column in ("dataset", "metric") else "right")
+    for dataset, metrics in result["datasets"].items():
+        for metric, figure in metrics.items():
+            digits = PUBLISHED[metric].digits
+            numbers = [figure[when]["mean"] for when in ("before", "after")]
+            shown = " → ".join("-" if number is None else f"{number:.{digits}f}" for number in numbers)
+            change = "-" if figure["change_percent"] is None else f"{figure['change_percent']['mean']:+.1f}%"
+            table.add_row(f"{dataset} ", f"{PUBLISHED[metric].title} ", f"{shown} ", change)
     return table
 
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from posegen.datasets.generated import Samples
 from posegen.datasets.poses import mirror
 from posegen.datasets.upright import ELEVATION
-from posegen.generate import distances, render_samples
-from posegen.geometry import rotvec_to_rotmat, to_spherical
+from posegen.generate import render_samples
+from posegen.geometry import distances, rotvec_to_rotmat, to_spherical
 from posegen.proposals import draw, learned, spread
 from posegen.settings import CameraSettings, LoopSettings
 from posegen.testing.blobs import BlobEstimator, BlobRenderer
@@ -148,10 +148,9 @@ class TestSources:
 
 class TestDistance:
     def test_it_is_one_or_any_within_its_share(self) -> None:
-        settings = CameraSettings(distance=4.0, spread=0.25)
-        away = distances(settings, 2000, rng(1))
+        away = distances(2000, 4.0, 0.25, rng(1))
         assert isinstance(away, Tensor) and 3.0 <= away.min() < 3.02 and 4.98 < away.max() <= 5.0
-        assert distances(CameraSettings(distance=3.0), 5, rng(1)) == 3.0
+        assert distances(5, 3.0, 0.0, rng(1)) == 3.0
 
     def test_pictures_and_labels_are_of_the_same_camera(self) -> None:
         """Nearer cameras see stronger perspective: projected joints lie elsewhere in a picture framed alike."""
