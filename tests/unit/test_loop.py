@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import blob_parts
 import pytest
 import torch
 from posegen_discriminators.parts import Parts
 from posegen_priors.priors import Normal
 from posegen_starter.body import OpenBody
 
-from posegen import losses
+from posegen import alarms, losses
 from posegen.appearance import Appearance
 from posegen.datasets.poses import RealPoses
-from posegen.loop import PoseGen
+from posegen.loop import PoseGen, Progress
 from posegen.settings import AppearanceSettings, Settings
 from posegen.testing.blobs import BlobEstimator, BlobRenderer
 from posegen.types import Clip
@@ -178,3 +179,18 @@ class TestStep:
         assert theta.shape == (5, 23, 3)
         assert view.shape == (5, 3)
         assert posegen.generator.training
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_seed_collapses(seed: int) -> None:
+    """Strong feedback in every iteration: poses stay apart, views all around, and no alarm goes off."""
+    posegen = blob_parts.method(
+        seed,
+        generator={"width": 32, "z_dim": 8, "stages": 1, "lr": 1e-3},
+        loop={"warmup": 0, "batch": 32},
+        feedback={"every": 1, "samples": 4, "w2": 5.0, "w3": 1.0},
+    )
+    for iteration, progress in enumerate(posegen.train(60), 1):
+        values = {name: float(v) for name in Progress.__slots__ if (v := getattr(progress, name)) is not None}
+        alarms.check("feedback 0", iteration, values)
+    assert values["around"] > 0.6 and values["diversity"] > 0.05
