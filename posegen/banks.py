@@ -31,13 +31,13 @@ class Bank:
     """n crops and what is true of them, or what they are to be held to.
 
     look: indices (k,) -> crops (k,3,S,S) in an appearance drawn from the generator.  copies: appearances that are drawn
-    once for every picture and kept, in half precision; 0 draws a new one every time.
+    once for every picture and kept, in bytes where they are pictures in [0,1]; 0 draws a new one every time.
     """
 
     def __init__(self, look: Look, labels: Labels, copies: int, rng: torch.Generator) -> None:
         self.labels = labels
         order = torch.split(torch.arange(len(labels)), CHUNK)
-        self.kept = [torch.cat([look(chunk, rng).half().cpu() for chunk in order]) for _ in range(copies)]
+        self.kept = [_together([_packed(look(chunk, rng)) for chunk in order]) for _ in range(copies)]
         self.look = None if self.kept else look  # it holds pictures, which nobody needs any more
 
     def __len__(self) -> int:
@@ -48,7 +48,7 @@ class Bank:
         if self.look is not None:
             return self.look(index, rng), self.labels[index]
         copy = torch.randint(len(self.kept), (), generator=rng)
-        return self.kept[int(copy)][index].float(), self.labels[index]
+        return _unpacked(self.kept[int(copy)][index]), self.labels[index]
 
     def order(self, k: int, rng: torch.Generator) -> Tensor:
         """k indices at random, of which none comes again before all the others came."""
@@ -58,6 +58,21 @@ class Bank:
     def pick(self, k: int, rng: torch.Generator) -> tuple[Tensor, Labels]:
         """k random ones."""
         return self.draw(torch.randint(len(self), (k,), generator=rng), rng)
+
+
+def _packed(crops: Tensor) -> Tensor:
+    """What an estimator's crop holds is its affair: outside [0,1] it stays in half precision."""
+    return (to_bytes(crops) if 0 <= crops.min() and crops.max() <= 1 else crops.half()).cpu()
+
+
+def _together(parts: list[Tensor]) -> Tensor:
+    """In half precision if one part is."""
+    alike = len({part.dtype for part in parts}) == 1
+    return torch.cat(parts if alike else [_unpacked(part).half() for part in parts])
+
+
+def _unpacked(kept: Tensor) -> Tensor:
+    return kept.float() / 255 if kept.dtype == torch.uint8 else kept.float()
 
 
 @torch.no_grad()
