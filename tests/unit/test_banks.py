@@ -12,6 +12,7 @@ from posegen.appearance import Appearance
 from posegen.banks import PHOTO_COPIES, Bank, labelled, photographs
 from posegen.datasets.photos import MARGIN
 from posegen.geometry import resample, rotvec_to_rotmat, square
+from posegen.labels import Labels
 from posegen.settings import AppearanceSettings
 from posegen.testing.blobs import BlobEstimator
 from posegen.types import Estimate
@@ -114,3 +115,24 @@ class TestBank:
         first, again, other = (pool.pick(30, rng(seed))[1] for seed in (1, 1, 2))
         assert torch.equal(first.joints, again.joints) and not torch.equal(first.joints, other.joints)
         assert len(first.joints.flatten(1).unique(dim=0)) > 6
+
+
+class TestKept:
+    def kept(self, low: float, high: float) -> tuple[Tensor, Bank]:
+        """40 crops between two numbers; the second part of them alone reaches both."""
+        crops = low + (high - low) * torch.rand(40, 3, 4, 4, generator=rng(1))
+        crops[:32] = crops[:32].clamp(0, 1)
+        return crops, Bank(lambda index, _: crops[index], Labels.of_joints(torch.zeros(40, 24, 3)), 2, rng())
+
+    def test_pictures_are_kept_in_bytes(self) -> None:
+        crops, bank = self.kept(0.0, 1.0)
+        assert [kept.dtype for kept in bank.kept] == [torch.uint8] * 2
+        torch.testing.assert_close(bank.draw(torch.arange(40), rng())[0], crops, atol=0.5 / 255 + 1e-6, rtol=0)
+
+    def test_what_is_no_picture_is_kept_as_it_is(self) -> None:
+        """Even if only a part of the crops leaves [0,1]."""
+        crops, bank = self.kept(-2.0, 2.0)
+        assert [kept.dtype for kept in bank.kept] == [torch.float16] * 2
+        kept = bank.draw(torch.arange(40), rng())[0]
+        torch.testing.assert_close(kept[32:], crops[32:], atol=1e-3, rtol=0)
+        torch.testing.assert_close(kept[:32], crops[:32], atol=0.5 / 255 + 1e-3, rtol=0)
