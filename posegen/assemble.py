@@ -74,7 +74,7 @@ def _check_names(settings: Settings, given: Layer) -> None:
     """Raises UsageError, with key and source, for a split or a dataset that does not exist, or is not replayed."""
     checks: dict[Key, Callable[[], object]] = {
         ("evaluate", "splits"): lambda: open.check(settings.evaluate.splits),
-        ("evaluate", "datasets"): lambda: [registry.parse(name) for name in settings.evaluate.datasets],
+        ("evaluate", "datasets"): lambda: registry.judged(settings.evaluate.datasets),
         ("retain", "dataset"): lambda: settings.retain.dataset and registry.parse(settings.retain.dataset),
         ("retain", "replay"): lambda: _check_replay(settings),
     }

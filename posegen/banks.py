@@ -62,7 +62,7 @@ class Bank:
 
 def _packed(crops: Tensor) -> Tensor:
     """What an estimator's crop holds is its affair: outside [0,1] it stays in half precision."""
-    return (to_bytes(crops) if 0 <= crops.min() and crops.max() <= 1 else crops.half()).cpu()
+    return (to_bytes(crops) if crops.min() >= 0 and crops.max() <= 1 else crops.half()).cpu()
 
 
 def _together(parts: list[Tensor]) -> Tensor:

@@ -12,7 +12,7 @@ from posegen.errors import AssetError
 from posegen.evaluate import PROTOCOL, Figures, belong, compare, measure
 from posegen.loop import PoseGen
 from posegen.report import summary
-from posegen.scoring import stage
+from posegen.scoring import stage as scoring
 from posegen.seeding import seed_torch
 
 if TYPE_CHECKING:
@@ -85,15 +85,14 @@ def elsewhere(context: Context, when: str) -> dict[str, Any]:
     Each is an evaluation in a folder of its own, as ``posegen evaluate --dataset`` leaves it.
     """
     found = {}
-    for asked in context.settings.evaluate.datasets:
-        name, root = registry.parse(asked)
+    for name, root in registry.judged(context.settings.evaluate.datasets):
         folder = context.directory.datasets / name / when
-        request = stage.Request(name, root, out=folder, resume=(folder / "evaluation.json").is_file())
+        request = scoring.Request(name, root, out=folder, resume=(folder / "evaluation.json").is_file())
         done = folder / "result.json"
         whole = (
             context.directory.once(str(done.relative_to(context.directory.path)), dict)
             if done.is_file()
-            else stage.measure(context.estimator, context.settings, request, context.track.console)
+            else scoring.measure(context.estimator, context.settings, request, context.track.console)
         )
         found[name] = whole["all"]
     return found

@@ -85,7 +85,7 @@ def result(cell: Cell) -> dict[str, Any] | None:
 def _check_metrics(ablation: Ablation, settings: Settings) -> None:
     for metric in ablation.keys.metrics:
         split, _, name = metric.partition(".")
-        datasets = [registry.parse(asked)[0] for asked in settings.evaluate.datasets]
+        datasets = [name for name, _ in registry.judged(settings.evaluate.datasets)]
         known = tuple(PUBLISHED) if split in datasets else METRICS
         if name not in known:
             raise UsageError(f"the metric '{metric}' is none", f"SPLIT.METRIC with {', '.join(known)}")

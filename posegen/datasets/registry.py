@@ -7,7 +7,7 @@ entry has some. Its module is imported when the dataset is opened, not before.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -140,6 +140,34 @@ def parse(text: str) -> tuple[str, Path | None]:
     return known(name).name, Path(path).expanduser() if path else None
 
 
+def judged(texts: Iterable[str]) -> list[tuple[str, Path | None]]:
+    """Datasets, each as a user writes it, to judge an estimator on -> names and paths.
+
+    Raises UsageError for one that is unknown, named twice, or without images.
+    """
+    found = [parse(text) for text in texts]
+    for i, (name, _) in enumerate(found):
+        if not DATASETS[name].protocols:
+            raise UsageError(f"dataset '{name}' has no images to judge an estimator on", "like 3dpw, agora, 3dhp")
+        if any(name == other for other, _ in found[:i]):
+            raise UsageError(f"dataset '{name}' is named twice", "posegen evaluate --dataset  measures another copy")
+    return found
+
+
+def place(name: str, root: Path | None) -> Path:
+    """Where a dataset is, the registered folder without ``root``.
+
+    Raises UsageError for a dataset that cannot be registered, AssetError where nothing is.
+    """
+    if root is None:
+        if not known(name).asset:
+            raise UsageError(f"dataset '{name}' has no registered place", f"give it: {name}:PATH")
+        return assets.find(known(name).asset)
+    if not root.exists():
+        raise AssetError(f"{root} does not exist", f"give {name}:PATH")
+    return root
+
+
 def open_dataset(
     name: str,
     split: str | None = None,
@@ -157,13 +185,7 @@ def open_dataset(
     if split not in entry.splits:
         hint = nearest(split, entry.splits) or f"choose among {', '.join(entry.splits)}"
         raise UsageError(f"dataset '{name}' has no split '{split}'", hint)
-    given = root is not None
-    if root is None:
-        if not entry.asset:
-            raise UsageError(f"dataset '{name}' has no registered place", f"give it: {name}:PATH")
-        root = assets.find(entry.asset)
-    elif not root.exists():
-        raise AssetError(f"{root} does not exist", f"give {name}:PATH")
+    given, root = root is not None, place(name, root)
     module, _, attribute = entry.target.partition(":")
     loader = getattr(importlib.import_module(module), attribute)
     telling = {"progress": progress} if entry.scans else {}

@@ -17,7 +17,7 @@ from posegen.ablate.cells import cells
 from posegen.ablate.execute import ablate
 from posegen.ablate.recipe import read
 from posegen.cli.main import main
-from posegen.errors import UsageError
+from posegen.errors import AssetError, UsageError
 from posegen.run import run
 from posegen.scoring.stage import Request, measure
 
@@ -86,6 +86,8 @@ def test_it_is_a_column_of_an_ablation(root: Path, tmp_path: Path) -> None:
         (["3dpw"], "3dpw.mpjp", "the metric '3dpw.mpjp' is none"),
         ([], "3dpw.mpjpe", "the metric '3dpw.mpjpe' is of no split"),
         (["4dpw"], "usd.mpjpe", "evaluate.datasets"),
+        (["amass"], "usd.mpjpe", "dataset 'amass' has no images"),
+        (["3dpw:a", "3dpw:b"], "usd.mpjpe", "dataset '3dpw' is named twice"),
     ],
 )
 def test_mistakes(datasets: list[str], metric: str, message: str, tmp_path: Path) -> None:
@@ -93,6 +95,12 @@ def test_mistakes(datasets: list[str], metric: str, message: str, tmp_path: Path
         own = assignments(**{DATASETS: datasets})
         made = read("quick", [*own, f'metrics=["{metric}"]'], ["finetune.lr=[1e-3]"])
         cells(made, (0,), tmp_path)
+
+
+def test_one_that_is_not_there_stops_a_run_before_it_starts(tmp_path: Path) -> None:
+    with pytest.raises(AssetError, match="nowhere does not exist"):
+        run(settings(**{DATASETS: [f"3dpw:{tmp_path / 'nowhere'}"]}), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_line_shows_it(root: Path, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
