@@ -229,7 +229,10 @@ def _person(who: str, settings: Settings, mesh: Callable[[str], protocols.Render
     chosen = settings.renderer
     options = chosen.options | {"subject": str(Path(who).expanduser())}
     device = usable_device(settings.device)
-    renderer: protocols.Renderer = make("renderer", Selection(name=chosen.name, options=options), device)
+    try:
+        renderer: protocols.Renderer = make("renderer", Selection(name=chosen.name, options=options), device)
+    except PosegenError as error:
+        raise type(error)(f"{who}, who is to stand in the pictures: {error.message}", error.hint) from error
     return renderer
 
 

@@ -40,8 +40,9 @@ def hardest(error: Tensor, truth: Tensor, joint_set: JointSet, keep: int) -> Ten
     hard = error.topk(min(TWICE * keep, len(error))).indices
     points = losses.centred(truth[hard], joint_set).flatten(1)
     taken = [0]  # the hardest
-    nearest = (points - points[0]).square().sum(1)
+    nearest = points.new_full((len(hard),), torch.inf)
     for _ in range(min(keep, len(hard)) - 1):
-        taken.append(int(nearest.argmax()))
         nearest = torch.minimum(nearest, (points - points[taken[-1]]).square().sum(1))
+        nearest[taken] = -1.0  # not again, be others its doubles
+        taken.append(int(nearest.argmax()))
     return hard[torch.tensor(taken)].sort().values

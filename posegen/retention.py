@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from posegen import banks, drawing, states
-from posegen.datasets import registry, replay
+from posegen.datasets import replay
 from posegen.datasets.photos import read_folder
 from posegen.datasets.upright import Upright
 from posegen.finetune import Finetuning
@@ -28,8 +28,6 @@ def check(settings: Settings, parts: Parts) -> None:
     """Raises a PosegenError for people, or a dataset, that are not there: before anything is written."""
     if settings.retain.dataset is not None:
         replay.open_source(settings.retain.dataset)
-    for name, root in registry.judged(settings.evaluate.datasets):
-        registry.place(name, root)
     for subject in {*settings.loop.others, *settings.retain.subjects}:
         parts.person(subject)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 def run(settings: Settings, out: Path, *, resume: bool = False, console: Console | None = None) -> dict[str, Any]:
     """The whole pipeline in one run directory; -> the content of ``result.json``."""
+    stages.check_elsewhere(settings)
     with _opened(settings, out, resume, console) as context:
         _check_generates(context.directory)
         result = stages.complete(context)
@@ -56,6 +57,7 @@ def finetune(
     with _opened(settings, out, resume, console) as context:
         samples = generated.load(dataset, joint_set=context.estimator.joint_set)
         _check_dataset(context.directory, dataset)
+        samples = stages.kept(context, 0, samples)
         tuning = retention.tuning(context, len(samples), retention.people(context))
         stages.finetune(context, tuning, 0, samples)
         stages.finish(context, tuning)

@@ -25,7 +25,7 @@ class Selection(Options):
 class CameraSettings(Options):
     distance: PositiveFloat = 4.0
     """Metres from the camera to the pelvis."""
-    spread: float = Field(default=0.0, ge=0, le=0.75)
+    spread: float = Field(default=0.0, ge=0, le=0.5)
     """Share by which that is more or less at most: perspective differs. Not in the paper."""
     size: PositiveInt = 256
     """Side of the rendered square image, pixels."""
@@ -90,7 +90,7 @@ class LoopSettings(Options):
     from the range that each has in real poses."""
     views: Literal["generator", "level", "in_distribution", "uniform"] = "generator"
     """Where their views come from: the generator, with its roll or, while it learns as well, level without; or to
-    compare with it: cameras at chest height, or spread uniformly over the sphere, all of them level."""
+    compare with it: cameras at chest height, or spread uniformly over the sphere, level but for ``roll``."""
     candidates: Annotated[int, Field(ge=1, le=32)] = 1
     """So many are drawn for each that is kept: those of a batch with the largest error (hard-example mining)."""
     real: Share = 0.0
@@ -208,7 +208,8 @@ class EvaluateSettings(Options):
     splits: tuple[str, ...] = ("ind", "usd", "ood_people", "ood_action", "real")
     """Splits of the open benchmark to measure."""
     datasets: tuple[str, ...] = ()
-    """NAME or NAME:PATH: datasets that you have, measured before and after as well, by their usual protocols."""
+    """NAME or NAME:PATH: datasets that you have, measured by ``posegen run`` before and after as well, by their usual
+    protocols."""
     samples: PositiveInt = 200
     """Images of each rendered split."""
     bootstrap: PositiveInt = 1000

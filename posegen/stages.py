@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from posegen import banks, checkpoint, drawing, hardest, proposals, retention, states
+from posegen import alarms, banks, checkpoint, drawing, hardest, proposals, retention, states
 from posegen.datasets import generated, open, registry
 from posegen.errors import AssetError
 from posegen.evaluate import PROTOCOL, Figures, belong, compare, measure
@@ -80,7 +80,7 @@ def figures(bench: Bench, splits: list[open.Shots], settings: Settings, track: T
 
 
 def elsewhere(context: Context, when: str) -> dict[str, Any]:
-    """{dataset: {metric: figure}} of the estimator as it is now, on the datasets that the user has.
+    """{dataset: outcome} of the estimator as it is now, on the datasets that the user has.
 
     Each is an evaluation in a folder of its own, as ``posegen evaluate --dataset`` leaves it.
     """
@@ -89,30 +89,43 @@ def elsewhere(context: Context, when: str) -> dict[str, Any]:
         folder = context.directory.datasets / name / when
         request = scoring.Request(name, root, out=folder, resume=(folder / "evaluation.json").is_file())
         done = folder / "result.json"
-        whole = (
+        found[name] = (
             context.directory.once(str(done.relative_to(context.directory.path)), dict)
             if done.is_file()
             else scoring.measure(context.estimator, context.settings, request, context.track.console)
         )
-        found[name] = whole["all"]
     return found
+
+
+def check_elsewhere(settings: Settings) -> None:
+    """Raises a PosegenError for a dataset that is not there: before anything is written."""
+    for name, root in registry.judged(settings.evaluate.datasets):
+        registry.place(name, root)
 
 
 def scored(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     """The part of ``result.json`` about the user's datasets: nothing where there are none."""
-    compared = {
-        name: {
-            metric: {"before": figure, "after": now, "change_percent": _change(figure["mean"], now["mean"])}
-            for metric, figure in before[name].items()
-            if (now := after[name].get(metric)) is not None
+    compared = {}
+    for name, was in before.items():
+        now = after[name]
+        compared[name] = {
+            "protocol": was["protocol"],
+            "people": now["people"],
+            "metrics": {
+                metric: {
+                    "before": figure,
+                    "after": now["all"][metric],
+                    "change_percent": _change(figure["mean"], now["all"][metric]["mean"]),
+                }
+                for metric, figure in was["all"].items()
+            },
+            "official": {"before": was["official"], "after": now["official"]},
         }
-        for name in before
-    }
     return {"datasets": compared} if compared else {}
 
 
 def _change(before: float | None, after: float | None) -> dict[str, float] | None:
-    """Of the means; people are not paired, so there is no interval."""
+    """Of the means; there is no interval, for want of each person's figures."""
     return {"mean": 100 * (after - before) / before} if before and after is not None else None
 
 
@@ -175,9 +188,11 @@ def kept(context: Context, round_: int, samples: Samples) -> Samples:
         return samples
 
     def choose() -> dict[str, Any]:
+        context.seed_torch("choose", round_)
         with context.track.phase(f"choose {round_}", len(samples)) as phase:
             found = []
             for part in hardest.errors(samples, context.estimator, context.joint_set, context.settings.device):
+                alarms.check_finite(f"choose {round_}", {"error": part}, alarms.PARTS)
                 found.append(part)
                 phase.advance(by=len(part))
         return {"samples": hardest.hardest(torch.cat(found), samples.truth, context.joint_set, keep).tolist()}

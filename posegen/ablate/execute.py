@@ -103,6 +103,8 @@ def _begin(cell: Cell, done: Sequence[Cell]) -> None:
         part.path.mkdir(parents=True)
         if measured is not None:
             shutil.copyfile(measured.folder / "before.json", part.path / "before.json")
+            for dataset in RunDirectory(measured.folder).datasets.glob("*/before"):
+                shutil.copytree(dataset, part.datasets / dataset.parent.name / "before")
         if drawn is not None:
             shutil.copytree(RunDirectory(drawn.folder).dataset / "round-0", part.dataset / "round-0")
         write_text(part.settings, to_toml(cell.settings))

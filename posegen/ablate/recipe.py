@@ -31,7 +31,7 @@ class Keys(Options):
     seeds: tuple[NonNegativeInt, ...] = Field((0, 1, 2), min_length=1)
     """One run a cell and seed."""
     metrics: tuple[str, ...] = Field(("usd.mpjpe", "usd.pa_mpjpe", "ind.mpjpe", "real.mpjpe"), min_length=1)
-    """SPLIT.METRIC of the open benchmark, the columns of the table."""
+    """SPLIT.METRIC of the open benchmark, or DATASET.METRIC of ``evaluate.datasets``: the columns of the table."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of all cells, over those of ``base``."""
     columns: dict[str, dict[str, Any]] = Field(default_factory=dict)

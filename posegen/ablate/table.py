@@ -9,7 +9,7 @@ from typing import Any
 from posegen.ablate.cells import Cell, result
 from posegen.ablate.recipe import BEFORE, Ablation
 from posegen.ablate.statistics import LEVEL, interval
-from posegen.errors import PosegenError, UsageError
+from posegen.errors import PosegenError
 from posegen.evaluate import PROTOCOL
 
 Values = dict[int, float]
@@ -20,7 +20,8 @@ def tabulate(ablation: Ablation, cells: Sequence[Cell], errors: Mapping[str, Pos
     """The content of ``table.json``; errors: why cells failed, by their names.
 
     rows: one for each column and row that has a finished cell, and one for the figures before where these are the same
-    for all rows of a column. Each has for every metric ``after`` (mean, low, high, n), its ``values`` by seed, the
+    for all rows of a column. Each has for every metric ``after`` (mean, low, high, n; None
+    where a dataset's protocol has no such number), its ``values`` by seed, the
     relative ``change_percent`` against its own figures before, and the ``difference`` to the reference row, paired by
     seed; the last two are None where there is nothing to compare with.  seconds: the mean of the cells that were run at
     once and took nothing from another, None where there are none.
@@ -38,7 +39,7 @@ def tabulate(ablation: Ablation, cells: Sequence[Cell], errors: Mapping[str, Pos
         "reference": ablation.keys.reference,
         "metrics": list(ablation.keys.metrics),
         "interval": f"{LEVEL:.0%}, Student's t over seeds; differences are paired by seed",
-        "protocol": PROTOCOL,
+        "protocol": _protocol(measured),
         "rows": rows,
         "missing": {c.name: _why(errors.get(c.name)) for c in cells if c.name not in measured},
     }
@@ -79,11 +80,11 @@ def _group(ablation: Ablation, column: str, results: Mapping[str, dict[int, Any]
 
 
 def _figure(values: Values, before: Values | None, other: Values | None) -> dict[str, Any]:
-    change = [100 * (values[s] - before[s]) / before[s] for s in values if before[s]] if before else []
+    change = [100 * (values[s] - before[s]) / before[s] for s in values if before.get(s)] if before else []
     differences = [values[s] - other[s] for s in values if s in other] if other else []
     return {
         "values": {str(seed): value for seed, value in values.items()},
-        "after": asdict(interval(list(values.values()))),
+        "after": asdict(interval(list(values.values()))) if values else None,
         "change_percent": asdict(interval(change)) if change else None,
         "difference": asdict(interval(differences)) if differences else None,
     }
@@ -93,12 +94,20 @@ def _values(results: Mapping[int, Any], metric: str, when: str) -> Values:
     split, _, name = metric.partition(".")
     values = {}
     for seed, found in results.items():
-        measured = found["splits"].get(split) or found["datasets"][split]
-        if name not in measured:
-            there = ", ".join(key for key, figure in measured.items() if isinstance(figure, dict))
-            raise UsageError(f"the usual protocol of {split} has no '{name}'", f"metrics of {split}: {there}")
-        values[seed] = measured[name][when]["mean"]
+        measured = found["splits"][split] if split in found["splits"] else found["datasets"][split]["metrics"]
+        value = measured.get(name, {}).get(when, {}).get("mean")  # a dataset's protocol may not have it, or no number
+        if value is not None:
+            values[seed] = value
     return values
+
+
+def _protocol(measured: Mapping[str, Any]) -> str:
+    """How the figures were computed: of a dataset by one protocol for every estimator, or by several."""
+    found: dict[str, set[str]] = {}
+    for cell in measured.values():
+        for dataset, outcome in cell.get("datasets", {}).items():
+            found.setdefault(dataset, set()).add(f"{cell['estimator']} by {outcome['protocol']}")
+    return "; ".join([PROTOCOL, *(f"{dataset}: {', '.join(sorted(by))}" for dataset, by in sorted(found.items()))])
 
 
 def _common(before: Mapping[str, Mapping[str, Values]]) -> dict[str, Values] | None:

@@ -52,7 +52,7 @@ def rich(table: Mapping[str, Any]) -> Table:
     last = ""
     for row in table["rows"]:
         cells = [
-            f"{_mean(figure['after'])}\n{_coloured(metric, figure['difference'])}"
+            f"{_mean(figure['after'], _digits(metric))}\n{_coloured(metric, figure['difference'])}"
             for metric, figure in row["metrics"].items()
         ]
         group = (escape(row["column"]) if row["column"] != last else "",) if grouped else ()
@@ -70,10 +70,11 @@ def markdown(table: Mapping[str, Any]) -> str:
     lines = [f"## {table['title']}", "", _line(head), _line(["---"] * len(head))]
     for row in table["rows"]:
         cells = [*([row["column"]] if grouped else []), row["row"], str(_seeds(row))]
-        for figure in row["metrics"].values():
+        for metric, figure in row["metrics"].items():
             bold = "**" if figure["difference"] and _side(figure["difference"]) else ""
-            difference = _difference(figure["difference"])
-            cells += [_mean(figure["after"]), _percent(figure["change_percent"]), f"{bold}{difference}{bold}"]
+            difference = _difference(figure["difference"], _digits(metric))
+            mean, change = _mean(figure["after"], _digits(metric)), _percent(figure["change_percent"])
+            cells += [mean, change, f"{bold}{difference}{bold}"]
         lines.append(_line(cells))
     lines += ["", f"Means ± half of the interval ({table['interval']}). Bold: the interval excludes zero."]
     lines += [f"Protocol: {table['protocol']}."]
@@ -91,9 +92,8 @@ def comma_separated(table: Mapping[str, Any]) -> str:
     for row in table["rows"]:
         for metric, figure in row["metrics"].items():
             numbers = [(figure[part] or {}).get(end) for part in parts for end in ("mean", "low", "high")]
-            writer.writerow(
-                [row["column"], row["row"], metric, figure["after"]["n"], *numbers, table["reference"], row["seconds"]]
-            )
+            seeds = len(figure["values"])
+            writer.writerow([row["column"], row["row"], metric, seeds, *numbers, table["reference"], row["seconds"]])
     return text.getvalue()
 
 
@@ -103,28 +103,32 @@ def _title(metric: str) -> str:
 
 
 def _seeds(row: Mapping[str, Any]) -> int:
-    return max(int(figure["after"]["n"]) for figure in row["metrics"].values())
+    return max(len(figure["values"]) for figure in row["metrics"].values())
 
 
-def _mean(interval: Mapping[str, Any]) -> str:
-    return f"{interval['mean']:.1f}{_half(interval)}"
+def _digits(metric: str) -> int:
+    return METRICS[metric.rpartition(".")[2]].digits
+
+
+def _mean(interval: Mapping[str, Any] | None, digits: int) -> str:
+    return "-" if interval is None else f"{interval['mean']:.{digits}f}{_half(interval, digits)}"
 
 
 def _percent(interval: Mapping[str, Any] | None) -> str:
     if interval is None:
         return "-"
-    return f"{interval['mean']:+.1f}{_half(interval)} %"
+    return f"{interval['mean']:+.1f}{_half(interval, 1)} %"
 
 
-def _half(interval: Mapping[str, Any]) -> str:
-    return "" if interval["high"] is None else f" ± {interval['high'] - interval['mean']:.1f}"
+def _half(interval: Mapping[str, Any], digits: int) -> str:
+    return "" if interval["high"] is None else f" ± {interval['high'] - interval['mean']:.{digits}f}"
 
 
-def _difference(interval: Mapping[str, Any] | None) -> str:
+def _difference(interval: Mapping[str, Any] | None, digits: int) -> str:
     if interval is None:
         return "-"
-    ends = "" if interval["low"] is None else f" [{interval['low']:+.1f}, {interval['high']:+.1f}]"
-    return f"{interval['mean']:+.1f}{ends}"
+    ends = "" if interval["low"] is None else f" [{interval['low']:+.{digits}f}, {interval['high']:+.{digits}f}]"
+    return f"{interval['mean']:+.{digits}f}{ends}"
 
 
 def _side(interval: Mapping[str, Any]) -> int:
@@ -135,7 +139,7 @@ def _side(interval: Mapping[str, Any]) -> int:
 
 
 def _coloured(metric: str, interval: Mapping[str, Any] | None) -> str:
-    text = escape(_difference(interval).replace(" ", "\n", 1))
+    text = escape(_difference(interval, _digits(metric)).replace(" ", "\n", 1))
     side = _side(interval) if interval else 0
     good = 1 if metric.rpartition(".")[2] in BETTER_HIGHER else -1
     return f"[{'dim' if not side else 'green' if side == good else 'red'}]{text}[/]"

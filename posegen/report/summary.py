@@ -43,8 +43,9 @@ def datasets(result: Mapping[str, Any]) -> Table:
     table = Table(title=f"{name}, before → after, datasets", box=SIMPLE_HEAD, pad_edge=False, padding=0)
     for column in ("dataset", "metric", "before → after", "change"):
         table.add_column(f"{column} ", no_wrap=True, justify="left" if column in ("dataset", "metric") else "right")
-    for dataset, metrics in result["datasets"].items():
-        for metric, figure in metrics.items():
+    for dataset, outcome in result["datasets"].items():
+        table.add_row(f"{dataset} ", f"by {outcome['protocol']} ", "", "")
+        for metric, figure in outcome["metrics"].items():
             digits = PUBLISHED[metric].digits
             numbers = [figure[when]["mean"] for when in ("before", "after")]
             shown = " → ".join("-" if number is None else f"{number:.{digits}f}" for number in numbers)

@@ -77,6 +77,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("fine-tune 0", 3),
         ("feedback 1", 15),
         ("draw round-1", 1),
+        ("choose 1", 1),
         ("fine-tune 1", 1),
         ("fine-tune 1", 5),
         ("measure after", 1),

@@ -43,8 +43,9 @@ def test_it_is_measured_before_and_after(root: Path, tmp_path: Path) -> None:
     """After: what ``posegen evaluate --dataset`` says about the new weights."""
     asked = settings(**{DATASETS: [f"3dpw:{root}"]})
     result = run(asked, tmp_path / "run")["datasets"]["3dpw"]
-    assert set(result) >= {"mpjpe", "pa_mpjpe"}
-    found = result["mpjpe"]
+    assert result["protocol"] == "3dpw/challenge" and result["people"] == 9
+    assert set(result["metrics"]) >= {"mpjpe", "pa_mpjpe"}
+    found = result["metrics"]["mpjpe"]
     assert found["before"]["count"] == found["after"]["count"] == 9
     assert found["before"]["mean"] != found["after"]["mean"]
     change = 100 * (found["after"]["mean"] / found["before"]["mean"] - 1)
@@ -55,6 +56,21 @@ def test_it_is_measured_before_and_after(root: Path, tmp_path: Path) -> None:
             estimator.module.load_state_dict(load_file(tmp_path / "run/estimator.safetensors"))  # type: ignore[union-attr]
         alone = measure(estimator, asked, Request("3dpw", root))["all"]["mpjpe"]["mean"]
         assert found[when]["mean"] == pytest.approx(alone, rel=1e-6)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_half_done_evaluation_is_gone_on_with(when: str, root: Path, tmp_path: Path) -> None:
+    asked = settings(**{DATASETS: [f"3dpw:{root}"]})
+    whole = run(asked, tmp_path / "whole")
+    out = tmp_path / "out"
+    if when == "after":
+        with ctrl_c("measure after"):
+            run(asked, out)
+    with ctrl_c("3dpw test"):
+        run(asked, out, resume=when == "after")
+    folder = out / "datasets/3dpw" / when
+    assert (folder / "evaluation.json").is_file() and not (folder / "result.json").exists()
+    assert run(asked, out, resume=True)["datasets"] == whole["datasets"]
 
 
 def test_an_interrupted_run_measures_nothing_twice(root: Path, tmp_path: Path) -> None:
@@ -70,14 +86,20 @@ def test_an_interrupted_run_measures_nothing_twice(root: Path, tmp_path: Path) -
 
 def test_it_is_a_column_of_an_ablation(root: Path, tmp_path: Path) -> None:
     own = assignments(**{DATASETS: [f"3dpw:{root}"], "finetune__epochs": 1})
-    metrics = 'metrics=["3dpw.mpjpe", "usd.mpjpe"]'
+    metrics = 'metrics=["3dpw.mpjpe", "3dpw.auc_3dpw", "3dpw.pve", "usd.mpjpe"]'
     made = read("quick", [*own, metrics], ["finetune.lr=[1e-3, 1e-4]"])
     assert ablate(made, cells(made, (0,), tmp_path), tmp_path) == {}
     rows: list[dict[str, Any]] = json.loads((tmp_path / "table.json").read_text())["rows"]
     assert [row["row"] for row in rows] == ["before", "lr=0.001", "lr=0.0001"]
     means = [row["metrics"]["3dpw.mpjpe"]["after"]["mean"] for row in rows]
     assert len(set(means)) == 3
-    assert "3dpw MPJPE" in (tmp_path / "table.md").read_text()
+    text = (tmp_path / "table.md").read_text()
+    assert "3dpw MPJPE" in text and "3dpw: tiny by 3dpw/challenge" in text
+    auc, none = ([row["metrics"][f"3dpw.{m}"]["after"] for row in rows] for m in ("auc_3dpw", "pve"))
+    assert f"| {auc[1]['mean']:.3f} |" in text, "with its three digits"
+    assert none == [None] * 3, "the protocol has no meshes to compare"
+    first, second = (tmp_path / row / "0/datasets/3dpw/before/result.json" for row in ("lr=0.001", "lr=0.0001"))
+    assert first.read_text() == second.read_text(), "the figures before are measured once: the seconds too are alike"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +130,7 @@ def test_the_command_line_shows_it(root: Path, tmp_path: Path, monkeypatch: Any,
     with pytest.raises(SystemExit) as end:
         main()
     assert not end.value.code
-    found = json.loads((tmp_path / "out/result.json").read_text())["datasets"]["3dpw"]["mpjpe"]
+    found = json.loads((tmp_path / "out/result.json").read_text())["datasets"]["3dpw"]["metrics"]["mpjpe"]
     shown = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip().startswith("3dpw ")]
     numbers = [f"{found[when]['mean']:.1f}" for when in ("before", "after")]
     assert ["3dpw", "MPJPE", numbers[0], "→", numbers[1]] in [line[:5] for line in shown], shown

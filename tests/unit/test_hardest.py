@@ -40,6 +40,7 @@ def test_none_is_the_double_of_another_while_there_are_others() -> None:
     error = 1 + 0.01 * torch.rand(50, generator=rng(1))
     kept = hardest(torch.cat([error, torch.zeros(50)]), torch.cat([truth, people(50, 3)]), SET, 25)
     assert {int(i) % 10 for i in kept[kept < 50]} == set(range(10))
+    assert len(set(kept.tolist())) == 25, "none of them is taken twice"
     ten = hardest(error, truth, SET, 10)
     assert {int(i) % 10 for i in ten} == {int(i) % 10 for i in error.topk(20).indices}
 

@@ -146,18 +146,26 @@ class TestSources:
         assert learned(LoopSettings(poses=poses, views=views)) is trains
 
 
+def opacity(samples: Samples, points: Tensor) -> Tensor:
+    """What is drawn where joints are said to be: (N,) the least of a person's joints, 0 to 1."""
+    x, y = points.floor().long().clamp(0, 23).unbind(-1)
+    return (samples.alpha[:, 0].float() / 255)[torch.arange(len(points))[:, None], y, x].amin(1)
+
+
 class TestDistance:
     def test_it_is_one_or_any_within_its_share(self) -> None:
         away = distances(2000, 4.0, 0.25, rng(1))
         assert isinstance(away, Tensor) and 3.0 <= away.min() < 3.02 and 4.98 < away.max() <= 5.0
         assert distances(5, 3.0, 0.0, rng(1)) == 3.0
 
-    def test_pictures_and_labels_are_of_the_same_camera(self) -> None:
-        """Nearer cameras see stronger perspective: projected joints lie elsewhere in a picture framed alike."""
+    def test_perspective_differs_and_labels_follow_the_picture(self) -> None:
+        """Nearer cameras see joints elsewhere in a picture framed alike; what is drawn stands where they say."""
         near, far = (rendered(64, camera=CameraSettings(size=24, distance=4.0, spread=s)) for s in (0.5, 0.0))
         apart = [(a.points - b.points).abs().amax((1, 2)) for a, b in zip(near, far, strict=True)]
         assert (torch.cat(apart) > 0.02).float().mean() > 0.8
-        assert all(torch.equal(a.truth, b.truth) for a, b in zip(near, far, strict=True))
+        seen = [opacity(a, a.points) for a in near]
+        assert torch.cat(seen).min() > 0.3
+        assert torch.cat([opacity(a, b.points) for a, b in zip(near, far, strict=True)]).min() < 0.1, "not of another's"
 
 
 class TestCandidates:
