@@ -13,7 +13,7 @@ from posegen.settings import AppearanceSettings
 from posegen.types import Render
 
 SHADE_POWER = 1.5  # most people stand in the light, a few against it
-OCCLUDER = (0.2, 0.5)  # its sides, as shares of the longer side of the person's box
+OCCLUDER_LEAST, OCCLUDER_MOST = 0.2, 0.5  # its sides, as shares of the longer side of the person's box
 BLUR_RADIUS = 3  # pixels; enough for a standard deviation of 1.5
 
 
@@ -77,9 +77,8 @@ class Appearance:
         box = box_from_alpha(alpha)
         low, size = box[:, :2], box[:, 2:] - box[:, :2]
         middle = low + size * _uniform((n, 2), rng, image)
-        half = (
-            size.amax(1, keepdim=True) * (OCCLUDER[0] + (OCCLUDER[1] - OCCLUDER[0]) * _uniform((n, 2), rng, image)) / 2
-        )
+        share = OCCLUDER_LEAST + (OCCLUDER_MOST - OCCLUDER_LEAST) * _uniform((n, 2), rng, image)
+        half = size.amax(1, keepdim=True) * share / 2
         chosen = _uniform((n, 1, 1), rng, image) < self.settings.occlude
         x, y = (torch.arange(side, device=image.device) + 0.5 for side in (width, height))
         across = (x - middle[:, :1]).abs() < half[:, :1]

@@ -42,15 +42,19 @@ def _safely(section: Callable[[], Facts]) -> Facts:
         return {"failed": one_line(error)}
 
 
+def usable_cpus() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _system() -> Facts:
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "posegen": __version__,
         "python": f"{platform.python_version()} {platform.python_implementation()}",
         "executable": sys.executable,
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
-        "usable cpus": affinity,
+        "usable cpus": usable_cpus(),
         "cpu flags": " ".join(_cpu_flags()) or "unknown",
     }
 

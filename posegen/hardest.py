@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from posegen import losses
+from posegen.banks import CHUNK, GREY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
     from posegen.protocols import PoseEstimator
     from posegen.types import JointSet
 
-CHUNK = 32  # pictures looked at together
 TWICE = 2  # as many hard ones as are kept, to choose the most different from
-GREY = 0.5
 
 
 @torch.no_grad()

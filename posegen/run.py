@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from rich.console import Console
 
-from posegen import assets, checkpoint, retention, stages
+from posegen import assets, checkpoint, elsewhere, retention, stages
 from posegen.assemble import assemble, bench
 from posegen.config import to_toml
 from posegen.context import Context
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def run(settings: Settings, out: Path, *, resume: bool = False, console: Console | None = None) -> dict[str, Any]:
     """The whole pipeline in one run directory; -> the content of ``result.json``."""
-    stages.check_elsewhere(settings)
+    elsewhere.check(settings)
     with _opened(settings, out, resume, console) as context:
         _check_generates(context.directory)
         result = stages.complete(context)

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from posegen import alarms, banks, checkpoint, drawing, hardest, proposals, retention, states
-from posegen.datasets import generated, open, registry
+from posegen import alarms, banks, checkpoint, drawing, elsewhere, hardest, proposals, retention, states
+from posegen.datasets import generated, open
 from posegen.errors import AssetError
 from posegen.evaluate import PROTOCOL, Figures, belong, compare, measure
 from posegen.loop import PoseGen
 from posegen.report import summary
-from posegen.scoring import stage as scoring
 from posegen.seeding import seed_torch
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def complete(context: Context) -> dict[str, Any]:
     before = directory.once("before.json", lambda: figures(parts, splits, settings, track, "measure before"))
     if not belong(before, splits):
         raise AssetError(f"{directory.path / 'before.json'} is of other images", "delete it and use --resume")
-    before_elsewhere = elsewhere(context, "before")
+    before_elsewhere = elsewhere.measured(context, "before")
     method, tuning = make_method(context), retention.tuning(context, largest(loop), people)
     pool: list[Samples] = []
     for round_ in range(loop.rounds):
@@ -46,7 +45,7 @@ def complete(context: Context) -> dict[str, Any]:
         finetune(context, tuning, round_, kept(context, round_, generated.concatenate(pool)))
     finish(context, tuning)
     after = figures(parts, splits, settings, track, "measure after")
-    others = scored(before_elsewhere, elsewhere(context, "after"))
+    others = elsewhere.compared(before_elsewhere, elsewhere.measured(context, "after"))
     return directory.once("result.json", lambda: result(context, before, after) | others)
 
 
@@ -77,56 +76,6 @@ def figures(bench: Bench, splits: list[open.Shots], settings: Settings, track: T
             found[split.name] = measure(bench.estimator, split)
             phase.advance()
     return found
-
-
-def elsewhere(context: Context, when: str) -> dict[str, Any]:
-    """{dataset: outcome} of the estimator as it is now, on the datasets that the user has.
-
-    Each is an evaluation in a folder of its own, as ``posegen evaluate --dataset`` leaves it.
-    """
-    found = {}
-    for name, root in registry.judged(context.settings.evaluate.datasets):
-        folder = context.directory.datasets / name / when
-        request = scoring.Request(name, root, out=folder, resume=(folder / "evaluation.json").is_file())
-        done = folder / "result.json"
-        found[name] = (
-            context.directory.once(str(done.relative_to(context.directory.path)), dict)
-            if done.is_file()
-            else scoring.measure(context.estimator, context.settings, request, context.track.console)
-        )
-    return found
-
-
-def check_elsewhere(settings: Settings) -> None:
-    """Raises a PosegenError for a dataset that is not there: before anything is written."""
-    for name, root in registry.judged(settings.evaluate.datasets):
-        registry.place(name, root)
-
-
-def scored(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """The part of ``result.json`` about the user's datasets: nothing where there are none."""
-    compared = {}
-    for name, was in before.items():
-        now = after[name]
-        compared[name] = {
-            "protocol": was["protocol"],
-            "people": now["people"],
-            "metrics": {
-                metric: {
-                    "before": figure,
-                    "after": now["all"][metric],
-                    "change_percent": _change(figure["mean"], now["all"][metric]["mean"]),
-                }
-                for metric, figure in was["all"].items()
-            },
-            "official": {"before": was["official"], "after": now["official"]},
-        }
-    return {"datasets": compared} if compared else {}
-
-
-def _change(before: float | None, after: float | None) -> dict[str, float] | None:
-    """Of the means; there is no interval, for want of each person's figures."""
-    return {"mean": 100 * (after - before) / before} if before and after is not None else None
 
 
 def make_method(context: Context) -> PoseGen:

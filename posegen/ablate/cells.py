@@ -83,14 +83,13 @@ def result(cell: Cell) -> dict[str, Any] | None:
 
 
 def _check_metrics(ablation: Ablation, settings: Settings) -> None:
+    datasets = tuple(dataset for dataset, _ in registry.judged(settings.evaluate.datasets))
+    splits = settings.evaluate.splits + datasets
     for metric in ablation.keys.metrics:
         split, _, name = metric.partition(".")
-        datasets = [name for name, _ in registry.judged(settings.evaluate.datasets)]
         known = tuple(PUBLISHED) if split in datasets else METRICS
         if name not in known:
             raise UsageError(f"the metric '{metric}' is none", f"SPLIT.METRIC with {', '.join(known)}")
-        if split in datasets:
-            continue
-        if split not in (splits := settings.evaluate.splits):
+        if split not in splits:
             hint = nearest(split, splits) or f"there are {', '.join(splits)}"
             raise UsageError(f"the metric '{metric}' is of no split in evaluate.splits", hint)

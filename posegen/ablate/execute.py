@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -21,6 +20,7 @@ from posegen.ablate.table import tabulate
 from posegen.checkpoint import disk_error, write_text
 from posegen.config import to_toml
 from posegen.discovery import one_line
+from posegen.doctor import usable_cpus
 from posegen.errors import PosegenError
 from posegen.report import ablation as report
 from posegen.rundir import RunDirectory
@@ -83,11 +83,6 @@ def work(cell: Cell, cells: Sequence[Cell], console: Console | None = None) -> E
     return Ended(cell, None)
 
 
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _begin(cell: Cell, done: Sequence[Cell]) -> None:
     """A directory as an interrupted run would have left it: with the samples, and the figures before, of another cell.
 
@@ -119,7 +114,7 @@ def _whole(dataset: Path) -> bool:
 
 def _in_processes(waiting: Sequence[Cell], cells: Sequence[Cell], jobs: int) -> Iterator[Ended]:
     """Each process has its share of the cores: two processes of one thread beat one process of two."""
-    threads = max(1, cores() // jobs)
+    threads = max(1, usable_cpus() // jobs)
     others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(
         min(jobs, len(waiting)),

@@ -20,11 +20,10 @@ def tabulate(ablation: Ablation, cells: Sequence[Cell], errors: Mapping[str, Pos
     """The content of ``table.json``; errors: why cells failed, by their names.
 
     rows: one for each column and row that has a finished cell, and one for the figures before where these are the same
-    for all rows of a column. Each has for every metric ``after`` (mean, low, high, n; None
-    where a dataset's protocol has no such number), its ``values`` by seed, the
-    relative ``change_percent`` against its own figures before, and the ``difference`` to the reference row, paired by
-    seed; the last two are None where there is nothing to compare with.  seconds: the mean of the cells that were run at
-    once and took nothing from another, None where there are none.
+    for all rows of a column. Each has for every metric ``after`` (mean, low, high, n; None where a dataset's protocol
+    has no such number), its ``values`` by seed, the relative ``change_percent`` against its own figures before, and the
+    ``difference`` to the reference row, paired by seed; the last two are None where there is nothing to compare with.
+    seconds: the mean of the cells that were run at once and took nothing from another, None where there are none.
     """
     measured = {cell.name: found for cell in cells if (found := result(cell)) is not None}
     rows: list[dict[str, Any]] = []
