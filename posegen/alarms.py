@@ -15,8 +15,8 @@ DIVERSITY = 0.01
 """Radians: a generator whose poses differ less than this over a batch has collapsed."""
 WILD = 10.0
 """Radians: turns that differ more than this are no longer poses."""
-AROUND = 0.05
-"""Views that are less apart than this (``losses.around``), about five degrees: the generator has settled on one."""
+VIEW_SPREAD = 0.05
+"""Views that are less apart than this (``losses.view_spread``), about five degrees: the generator has settled on one."""
 SPREAD = 1e-4
 """Scores that differ less than this over real and generated poses: the discriminator is dead."""
 
@@ -39,9 +39,9 @@ def check(phase: str, iteration: int, values: Mapping[str, float]) -> None:
             f"{where}: all generated poses are nearly the same (spread {values['diversity']:.4f} rad)",
             f"{KEPT}: lower feedback.w2 or generator.lr, or lengthen loop.warmup",
         )
-    if values.get("around", math.inf) < AROUND:
+    if values.get("view_spread", math.inf) < VIEW_SPREAD:
         raise PosegenError(
-            f"{where}: all generated views are nearly the same (apart by {values['around']:.3f}, 1 is anywhere)",
+            f"{where}: all generated views are nearly the same (apart by {values['view_spread']:.3f}, 1 is anywhere)",
             f"{KEPT}: raise feedback.w3, or lower feedback.w2 or generator.lr",
         )
     if values.get("diversity", 0.0) > WILD:

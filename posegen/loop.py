@@ -32,14 +32,14 @@ class Progress:
 
     error: the estimator's mean error in metres, None in iterations without feedback.
     diversity: standard deviation of theta over the batch, radians.  spread: of the scores of one head, their mean.
-    around: how far apart the views are, from 0, all the same, to 1 (``losses.around``).
+    view_spread: how far apart the views are, from 0, all the same, to 1 (``losses.view_spread``).
     """
 
     discriminator: Tensor
     adversarial: Tensor
     total: Tensor
     diversity: Tensor
-    around: Tensor
+    view_spread: Tensor
     spread: Tensor
     error: Tensor | None
 
@@ -107,7 +107,7 @@ class PoseGen:
             adversarial=adversarial.detach(),
             total=total.detach(),
             diversity=theta.detach().std(0).mean(),
-            around=losses.around(view.detach()),
+            view_spread=losses.view_spread(view.detach()),
             spread=torch.cat([real_scores, fake_scores]).detach().std(0).mean(),
             error=error,
         )

@@ -113,7 +113,7 @@ def crowding(view: Tensor, sharpness: float = 1.0) -> Tensor:
     return crowded
 
 
-def around(view: Tensor) -> Tensor:
+def view_spread(view: Tensor) -> Tensor:
     """How far apart views K (N,3) are: 0 where all are the same, 1 where their rotations have no mean. -> ()"""
     return (1 - rotvec_to_rotmat(view).mean(0).square().sum() / 3).clamp(min=0).sqrt()
 

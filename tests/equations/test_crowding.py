@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from posegen.geometry import rotvec_to_rotmat
-from posegen.losses import around, crowding
+from posegen.losses import crowding, view_spread
 
 
 def stream(seed: int = 0) -> torch.Generator:
@@ -55,10 +55,10 @@ def test_descending_spreads_the_views_over_all_directions() -> None:
 
 def test_views_are_around_from_none_to_anywhere() -> None:
     same = torch.tensor([[0.1, 2.0, -0.4]], dtype=torch.float64).expand(64, 3)
-    assert around(same).item() == pytest.approx(0, abs=1e-6)
-    assert around(uniform_rotations(4000)).item() == pytest.approx(1, abs=0.01)
+    assert view_spread(same).item() == pytest.approx(0, abs=1e-6)
+    assert view_spread(uniform_rotations(4000)).item() == pytest.approx(1, abs=0.01)
     for degrees in (1.0, 5.0, 20.0):  # turns about one axis: the mean matrix has entries 1, c, c with c = E[cos]
         turn = math.radians(degrees) * torch.randn(20000, generator=stream(2), dtype=torch.float64)
         mean = turn.cos().mean().item()
         view = turn[:, None] * torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64)
-        assert around(view).item() == pytest.approx(math.sqrt((2 - 2 * mean**2) / 3), rel=0.02)
+        assert view_spread(view).item() == pytest.approx(math.sqrt((2 - 2 * mean**2) / 3), rel=0.02)

@@ -15,7 +15,7 @@ GOOD = {
     "adversarial": 0.5,
     "total": 0.6,
     "diversity": 0.4,
-    "around": 0.9,
+    "view_spread": 0.9,
     "spread": 0.3,
     "error": 0.2,
 }
@@ -38,7 +38,11 @@ def test_what_is_sound_passes() -> None:
         ({"total": math.inf}, "total is inf; training diverged", "finetune.lr"),
         ({"total": math.nan, "error": math.nan}, "the estimator's error is nan, on sound poses", "posegen.testing"),
         ({"diversity": 0.0099}, "all generated poses are nearly the same (spread 0.0099 rad)", "loop.warmup"),
-        ({"around": 0.049}, "all generated views are nearly the same (apart by 0.049, 1 is anywhere)", "feedback.w3"),
+        (
+            {"view_spread": 0.049},
+            "all generated views are nearly the same (apart by 0.049, 1 is anywhere)",
+            "feedback.w3",
+        ),
         ({"diversity": 10.1}, "the generated poses spread over 10 rad", "generator.lr"),
         ({"spread": 0.00009}, "the discriminator gives every pose the same score", "generator.discriminator_lr"),
         ({"loss": math.nan}, "loss is nan; training diverged", "finetune.lr"),
@@ -52,7 +56,9 @@ def test_alarm(changes: dict[str, float], message: str, hint: str) -> None:
     assert caught.value.exit_code == 1
 
 
-@pytest.mark.parametrize("changes", [{"diversity": 0.0101}, {"diversity": 9.9}, {"around": 0.051}, {"spread": 0.00011}])
+@pytest.mark.parametrize(
+    "changes", [{"diversity": 0.0101}, {"diversity": 9.9}, {"view_spread": 0.051}, {"spread": 0.00011}]
+)
 def test_just_inside(changes: dict[str, float]) -> None:
     alarms.check("feedback 0", 7, GOOD | changes)
 

@@ -193,4 +193,4 @@ def test_no_seed_collapses(seed: int) -> None:
     for iteration, progress in enumerate(posegen.train(60), 1):
         values = {name: float(v) for name in Progress.__slots__ if (v := getattr(progress, name)) is not None}
         alarms.check("feedback 0", iteration, values)
-    assert values["around"] > 0.6 and values["diversity"] > 0.05
+    assert values["view_spread"] > 0.6 and values["diversity"] > 0.05
