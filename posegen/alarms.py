@@ -16,7 +16,7 @@ DIVERSITY = 0.01
 WILD = 10.0
 """Radians: turns that differ more than this are no longer poses."""
 VIEW_SPREAD = 0.05
-"""Views that are less apart than this (``losses.view_spread``), about five degrees: the generator has settled on one."""
+"""Views that are less apart than this (``losses.view_spread``), some five degrees: the generator settled on one."""
 SPREAD = 1e-4
 """Scores that differ less than this over real and generated poses: the discriminator is dead."""
 
