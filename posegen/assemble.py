@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from posegen import plugins, protocols
+from posegen import plugins, proposals, protocols
 from posegen.config import COMPONENTS, DEFAULT, explain
 from posegen.datasets import open, registry
 from posegen.discovery import one_line
@@ -190,6 +190,7 @@ def check(settings: Settings, parts: Parts) -> None:
                     f"feedback 'rendered' needs a differentiable {kind}; {name} is not",
                     "use --set feedback.mode=label or --set feedback.mode=score",
                 )
+    _check_feedback(settings)
     wanted, there = parts.estimator.joint_set, parts.renderer.body.joint_sets
     if wanted not in there:
         raise UsageError(
@@ -197,6 +198,20 @@ def check(settings: Settings, parts: Parts) -> None:
             f"does not have (it has {', '.join(there)})",
             "choose another --renderer or --estimator",
         )
+
+
+def _check_feedback(settings: Settings) -> None:
+    """Raises UsageError for feedback of which nothing can be learned, or not for what is drawn."""
+    feedback, loop = settings.feedback, settings.loop
+    if not (feedback.w2 and proposals.learned(loop)):
+        return
+    if loop.views not in ("generator", "level"):
+        raise UsageError(
+            f"the feedback looks at poses from the generator's views, but loop.views={loop.views} draws others",
+            "--set feedback.w2=0, or loop.views=generator",
+        )
+    if feedback.mode == "score" and feedback.samples == 1:
+        raise UsageError("feedback 'score' compares samples, and feedback.samples is 1", "2 at least; the paper has 20")
 
 
 def check_trainable(settings: Settings, parts: Parts) -> None:
@@ -210,16 +225,21 @@ def check_trainable(settings: Settings, parts: Parts) -> None:
 
 
 def _made(settings: Settings, kinds: Iterable[str]) -> dict[str, Any]:
-    device, made = usable_device(settings.device), dict[str, Any]()
-    for kind in kinds:
-        with torch.random.fork_rng():
-            torch.manual_seed(settings.seed)  # a component that starts from random weights starts from the run's seed
-            made[kind] = make(kind, getattr(settings, kind), device)
-    return made | {"mesh": cache(lambda subject: _mesh(subject, device))}
+    device = usable_device(settings.device)
+    made = {kind: _seeded(kind, getattr(settings, kind), device, settings.seed) for kind in kinds}
+    return made | {"mesh": cache(lambda subject: _mesh(subject, device, settings.seed))}
 
 
-def _mesh(subject: str, device: torch.device) -> protocols.Renderer:
-    renderer: protocols.Renderer = make("renderer", Selection(name="mesh", options={"subject": subject}), device)
+def _seeded(kind: str, selection: Selection, device: torch.device, seed: int) -> Any:
+    """As ``make``; a component that starts from random weights starts from the run's seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return make(kind, selection, device)
+
+
+def _mesh(subject: str, device: torch.device, seed: int) -> protocols.Renderer:
+    selection = Selection(name="mesh", options={"subject": subject})
+    renderer: protocols.Renderer = _seeded("renderer", selection, device, seed)
     return renderer
 
 
@@ -227,10 +247,9 @@ def _person(who: str, settings: Settings, mesh: Callable[[str], protocols.Render
     if not Path(who).suffix:
         return mesh(who)
     chosen = settings.renderer
-    options = chosen.options | {"subject": str(Path(who).expanduser())}
-    device = usable_device(settings.device)
+    selection = Selection(name=chosen.name, options=chosen.options | {"subject": str(Path(who).expanduser())})
     try:
-        renderer: protocols.Renderer = make("renderer", Selection(name=chosen.name, options=options), device)
+        renderer: protocols.Renderer = _seeded("renderer", selection, usable_device(settings.device), settings.seed)
     except PosegenError as error:
         raise type(error)(f"{who}, who is to stand in the pictures: {error.message}", error.hint) from error
     return renderer

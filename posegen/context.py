@@ -13,7 +13,6 @@ from posegen.assemble import Parts
 from posegen.datasets import open
 from posegen.datasets.motion import read_motion
 from posegen.datasets.poses import RealPoses
-from posegen.datasets.registry import parse
 from posegen.rundir import RunDirectory
 from posegen.seeding import seed_torch, stream
 from posegen.track import Track
@@ -38,8 +37,6 @@ class Context:
         source, body = self.settings.real_poses, self.parts.renderer.body
         self.clips = read_motion(source, body.rest_joints) if source else self.parts.motion.clips("train")
         self.real_poses = RealPoses(self.clips, device=self.settings.device)
-        if self.settings.retain.dataset:
-            parse(self.settings.retain.dataset)
         self.appearance = Appearance(self.settings.appearance, self.parts.photos.backgrounds("train"))
         if self.estimator.module is not None:
             self.estimator.module.requires_grad_(False).eval()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from posegen.protocols import PoseEstimator
     from posegen.types import JointSet
 
-TWICE = 2  # as many hard ones as are kept, to choose the most different from
-
 
 @torch.no_grad()
 def errors(samples: Samples, estimator: PoseEstimator, joint_set: JointSet, device: str = "cpu") -> Iterator[Tensor]:
@@ -32,15 +31,16 @@ def errors(samples: Samples, estimator: PoseEstimator, joint_set: JointSet, devi
 def hardest(error: Tensor, truth: Tensor, joint_set: JointSet, keep: int) -> Tensor:
     """Indices (keep,) of the samples to keep, in their order.
 
-    error (N,): of the estimator.  truth (N,J,3): joints in camera axes, in which pose and view differ.  Of the
-    ``TWICE * keep`` samples with the largest error the hardest is taken first, then always the one that is farthest
-    from all that were taken.
+    error (N,): of the estimator.  truth (N,J,3): joints in camera axes, in which pose and view differ.  The samples
+    with the largest error, as many as the geometric mean of N and ``keep``, are hard: of 8,000 of which 4,000 are kept,
+    5,656. Of these the hardest is taken first, then always the one that is farthest from all that were taken.
     """
-    hard = error.topk(min(TWICE * keep, len(error))).indices
+    keep = min(keep, len(error))
+    hard = error.topk(math.isqrt(keep * len(error))).indices
     points = losses.centred(truth[hard], joint_set).flatten(1)
     taken = [0]  # the hardest
     nearest = points.new_full((len(hard),), torch.inf)
-    for _ in range(min(keep, len(hard)) - 1):
+    for _ in range(keep - 1):
         nearest = torch.minimum(nearest, (points - points[taken[-1]]).square().sum(1))
         nearest[taken] = -1.0  # not again, be others its doubles
         taken.append(int(nearest.argmax()))

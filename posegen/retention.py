@@ -15,6 +15,8 @@ from posegen.finetune import Finetuning
 from posegen.pace import paced
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from posegen.assemble import Parts
@@ -25,10 +27,10 @@ if TYPE_CHECKING:
 
 
 def check(settings: Settings, parts: Parts) -> None:
-    """Raises a PosegenError for people, or a dataset, that are not there: before anything is written."""
+    """Raises a PosegenError for a dataset, or people, that are not there."""
     if settings.retain.dataset is not None:
         replay.open_source(settings.retain.dataset)
-    for subject in {*settings.loop.others, *settings.retain.subjects}:
+    for subject in settings.retain.subjects:
         parts.person(subject)
 
 
@@ -40,23 +42,23 @@ def people(context: Context) -> Tensor | None:
     return context.parts.photos.people("train") if retain.folder is None else read_folder(retain.folder)
 
 
-def tuning(context: Context, samples: int, photos: Tensor | None) -> Finetuning:
+def tuning(context: Context, sizes: Sequence[int], photos: Tensor | None) -> Finetuning:
     """Fine-tuning where the run left it. What it recalls comes from the original estimator, so that comes first.
 
-    samples: how many the last round trains on.
+    sizes: how many samples each round trains on.
     """
     retain, labelled, recall = context.settings.retain, None, []
     pace = paced(context.settings.finetune, retain, context.estimator)
     if photos is not None:
         photographed = drawing.bank(context, "photos", lambda *how: banks.photographs(photos, *how))
         recall.append((pace.photos, photographed))
-    pictures = _replayed(pace, samples)
+    pictures = _replayed(pace, sizes)
     if pictures and retain.dataset:
         replayed = drawing.replayed(context, pictures)
         labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(replayed, *how))
     ordinary = 0 if retain.dataset else pictures
     if ordinary or retain.renders:
-        count = ordinary + (max(1, round(pace.share * samples)) if retain.renders else 0)
+        count = ordinary + (max(1, round(pace.share * max(sizes))) if retain.renders else 0)
         size = _size(context)
         renders = drawing.rendered(
             context,
@@ -107,7 +109,7 @@ def _size(context: Context) -> int:
     return min(context.settings.camera.size, math.ceil(1.25 * (seen if isinstance(seen, int) else max(seen))))
 
 
-def _replayed(pace: Pace, samples: int) -> int:
-    """How many pictures to replay, so that a round of so many samples sees each ``retain.repeats`` times."""
-    seen = pace.replayed * math.ceil(samples / pace.fresh) * pace.epochs
+def _replayed(pace: Pace, sizes: Sequence[int]) -> int:
+    """How many pictures to replay, so that rounds of so many samples together see each ``retain.repeats`` times."""
+    seen = pace.replayed * pace.epochs * sum(math.ceil(samples / pace.fresh) for samples in sizes)
     return math.ceil(seen / pace.repeats)

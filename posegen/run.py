@@ -24,12 +24,14 @@ from posegen.rundir import RunDirectory
 from posegen.track import Track
 
 if TYPE_CHECKING:
+    from posegen.assemble import Parts
     from posegen.settings import Settings
 
 
 def run(settings: Settings, out: Path, *, resume: bool = False, console: Console | None = None) -> dict[str, Any]:
     """The whole pipeline in one run directory; -> the content of ``result.json``."""
-    elsewhere.check(settings)
+    if not RunDirectory(out).result.is_file():  # a complete run says its result again, whatever became of its datasets
+        elsewhere.check(settings)
     with _opened(settings, out, resume, console) as context:
         _check_generates(context.directory)
         result = stages.complete(context)
@@ -54,11 +56,11 @@ def finetune(
 ) -> Path:
     """The second stage alone: fine-tune on a dataset that ``generate`` wrote; -> the file of the new weights."""
     generated.describe(dataset)  # before a folder is made
-    with _opened(settings, out, resume, console) as context:
+    with _opened(settings, out, resume, console, draws=False) as context:
         samples = generated.load(dataset, joint_set=context.estimator.joint_set)
         _check_dataset(context.directory, dataset)
         samples = stages.kept(context, 0, samples)
-        tuning = retention.tuning(context, len(samples), retention.people(context))
+        tuning = retention.tuning(context, [len(samples)], retention.people(context))
         stages.finetune(context, tuning, 0, samples)
         stages.finish(context, tuning)
         context.say(f"the weights are in {context.directory.estimator}")
@@ -102,9 +104,23 @@ def _check_dataset(directory: RunDirectory, dataset: Path) -> None:
         )
 
 
+def _check_people(settings: Settings, parts: Parts, draws: bool, finetunes: bool) -> None:
+    """Raises a PosegenError for people, or a dataset, that are wanted and not there: before anything is written."""
+    for who in settings.loop.others if draws else ():
+        parts.person(who)
+    if finetunes:
+        retention.check(settings, parts)
+
+
 @contextmanager
 def _opened(
-    settings: Settings, out: Path, resume: bool, console: Console | None, *, finetunes: bool = True
+    settings: Settings,
+    out: Path,
+    resume: bool,
+    console: Console | None,
+    *,
+    draws: bool = True,
+    finetunes: bool = True,
 ) -> Iterator[Context]:
     """Claim the directory, write down what reproduces the run, assemble the components."""
     directory, text = RunDirectory(out), to_toml(settings)
@@ -115,7 +131,8 @@ def _opened(
                 f"give its own {directory.settings.name}; env.json names the version. Or start anew elsewhere",
             )
         parts = assemble(settings, finetunes=finetunes)
-        retention.check(settings, parts)
+        if not directory.result.is_file():
+            _check_people(settings, parts, draws, finetunes)
         context = Context(parts, settings, directory, Track(directory.metrics, console, whole=not resume))
         if not resume:
             checkpoint.write_text(directory.settings, text)

@@ -76,15 +76,15 @@ class LoopSettings(Options):
     """Iterations of generator and discriminator alone before the first feedback."""
     iterations: PositiveInt = 200
     """Iterations with feedback in each round."""
-    batch: PositiveInt = 256
+    batch: Annotated[int, Field(ge=2)] = 256
     """Poses in a batch."""
     clip: PositiveFloat = 1.0
     """Largest gradient norm of generator and discriminator."""
     samples: PositiveInt = 1500
     """(image, pose) pairs drawn from the generator in each round."""
     keep: NonNegativeInt = 0
-    """A round is fine-tuned on so many of all samples drawn so far: of twice as many on which the present estimator
-    errs most, those that differ most. 0 is all of them."""
+    """A round is fine-tuned on so many of all samples drawn so far: of those on which the present estimator errs most,
+    those that differ most. 0 is all of them."""
     poses: Literal["generator", "clips", "uniform"] = "generator"
     """Where their poses come from: the generator, or to compare with it: real poses, or joint angles drawn uniformly
     from the range that each has in real poses."""
@@ -153,8 +153,8 @@ class RetainSettings(Options):
     replay: Share | None = None
     """Share of in-distribution renders, with their labels, in every batch."""
     repeats: PositiveFloat | None = None
-    """How often one of these is seen in the last round: the fewer times, the more different ones are drawn. What is
-    seen often is learned by heart, and keeps little else."""
+    """How often one of these is seen: the fewer times, the more different ones are drawn. What is seen often is learned
+    by heart, and keeps little else."""
     subjects: tuple[str, ...] = ("s1", "s2", "s3")
     """Who stands in these renders, as in loop.others; empty: whom the run's own renderer draws."""
     facing: PositiveFloat = 50.0

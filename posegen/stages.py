@@ -38,7 +38,7 @@ def complete(context: Context) -> dict[str, Any]:
     if not belong(before, splits):
         raise AssetError(f"{directory.path / 'before.json'} is of other images", "delete it and use --resume")
     before_elsewhere = elsewhere.measured(context, "before")
-    method, tuning = make_method(context), retention.tuning(context, largest(loop), people)
+    method, tuning = make_method(context), retention.tuning(context, sizes(loop), people)
     pool: list[Samples] = []
     for round_ in range(loop.rounds):
         pool.append(generate(context, method, round_))
@@ -124,10 +124,10 @@ def train(context: Context, method: PoseGen, name: str, until: int) -> None:
                 context.seed_torch("generator", method.iteration)
 
 
-def largest(loop: LoopSettings) -> int:
-    """How many samples the last round is fine-tuned on."""
-    drawn = loop.rounds * loop.samples
-    return min(drawn, loop.keep or drawn)
+def sizes(loop: LoopSettings) -> list[int]:
+    """How many samples each round is fine-tuned on."""
+    drawn = [round_ * loop.samples for round_ in range(1, loop.rounds + 1)]
+    return [min(n, loop.keep or n) for n in drawn]
 
 
 def kept(context: Context, round_: int, samples: Samples) -> Samples:

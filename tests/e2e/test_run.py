@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from posegen_anerf.sources import subject_file
 from safetensors.torch import load_file
 
-from posegen import assemble, config
+from posegen import assemble, config, hardest
 from posegen.datasets import generated
 from posegen.errors import UsageError
 from posegen.evaluate import METRICS
@@ -92,7 +93,7 @@ class TestDirectory:
         assert all(r["kept"] == 1 and r["recalled"] > 0 for r in tuned)
 
     def test_datasets_are_complete(self, whole: Path) -> None:
-        for name, count, size in (("round-0", 6, 64), ("round-1", 6, 64), ("replay", 8, 20)):
+        for name, count, size in (("round-0", 6, 64), ("round-1", 6, 64), ("replay", 9, 20)):  # 3 and, recalled, 6
             samples = generated.load(whole / "dataset" / name, joint_set="smpl24")
             assert len(samples) == count
             assert samples.image.shape == (count, 3, size, size), "replay: no more than a network of 16 pixels sees"
@@ -114,11 +115,38 @@ class TestDirectory:
         torch.testing.assert_close(people[0], (one.truth[:3, 4] - one.truth[:3, 7]).norm(dim=-1))
 
     def test_a_round_learns_from_those_that_are_kept(self, tmp_path: Path) -> None:
-        """Two rounds of six, of which eight are kept in the second: chosen by what the first made of the estimator."""
-        run(settings(loop__rounds=2, loop__keep=8, finetune__epochs=1, retain__replay=0), tmp_path)
-        assert not (tmp_path / "kept-0.json").exists()
-        kept = json.loads((tmp_path / "kept-1.json").read_text())["samples"]
-        assert len(kept) == len(set(kept)) == 8 and set(kept) <= set(range(12))
+        """Of twelve the six on which the estimator errs most, and of these the four that differ most."""
+        asked = settings(loop__samples=12, loop__keep=4, finetune__epochs=1, retain__replay=0)
+        run(asked, tmp_path)
+        kept = json.loads((tmp_path / "kept-0.json").read_text())["samples"]
+        parts = assemble.assemble(asked)
+        assert parts.estimator.module is not None
+        parts.estimator.module.eval()
+        samples = generated.load(tmp_path / "dataset/round-0", joint_set="smpl24")
+        joint_set = parts.renderer.body.joint_set("smpl24")
+        error = torch.cat(list(hardest.errors(samples, parts.estimator, joint_set)))
+        assert len(set(kept)) == 4 and set(kept) <= set(error.topk(6).indices.tolist())
+        assert int(error.argmax()) in kept
+        assert [row["phase"] for row in metrics(tmp_path)].count("fine-tune 0") == 1
+
+    def test_what_is_kept_is_judged_by_what_the_first_round_made_of_the_estimator(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        weights = []
+
+        def judge(samples: Any, estimator: Any, *rest: Any) -> Any:
+            weights.append([p.clone() for p in estimator.module.parameters()])
+            return errors(samples, estimator, *rest)
+
+        errors = hardest.errors
+        monkeypatch.setattr(hardest, "errors", judge)
+        asked = settings(loop__rounds=2, loop__keep=8, finetune__epochs=1, retain__replay=0)
+        run(asked, tmp_path)
+        assert not (tmp_path / "kept-0.json").exists(), "the first six are all kept"
+        assert len(set(json.loads((tmp_path / "kept-1.json").read_text())["samples"])) == 8
+        original = assemble.assemble(asked).estimator.module
+        assert original is not None and len(weights) == 1
+        assert any(not torch.equal(p, q) for p, q in zip(weights[0], original.parameters(), strict=True))
         phases = [row["phase"] for row in metrics(tmp_path)]
         assert (phases.count("fine-tune 0"), phases.count("fine-tune 1")) == (2, 2)
 
@@ -141,12 +169,15 @@ class TestDirectory:
         samples = generated.load(folder, joint_set="smpl24")
         assert len(samples) == 11 and (samples.error > 0).all()
 
-    @pytest.mark.parametrize(("repeats", "epochs", "pictures"), [(1, 2, 4), (2, 2, 2), (1, 1, 2), (9, 1, 1)])
+    @pytest.mark.parametrize(
+        ("repeats", "epochs", "rounds", "pictures"),
+        [(1, 2, 1, 4), (2, 2, 1, 2), (1, 1, 1, 2), (9, 1, 1, 1), (1, 1, 2, 6)],
+    )
     def test_replayed_pictures_are_as_many_as_are_seen_so_often(
-        self, repeats: int, epochs: int, pictures: int, tmp_path: Path
+        self, repeats: int, epochs: int, rounds: int, pictures: int, tmp_path: Path
     ) -> None:
-        """An epoch of these runs has two steps with one replayed picture each."""
-        run(settings(retain__repeats=repeats, finetune__epochs=epochs), tmp_path)
+        """An epoch of these runs has two steps with one replayed picture each, and four in the second round."""
+        run(settings(retain__repeats=repeats, finetune__epochs=epochs, loop__rounds=rounds), tmp_path)
         assert len(list((tmp_path / "dataset/replay/images").iterdir())) == pictures
 
     def test_the_weights_can_be_used(self, whole: Path) -> None:
@@ -234,7 +265,8 @@ class TestStages:
         run(settings(), tmp_path / "run")
         dataset = generate(settings(), tmp_path / "generated")
         assert dataset == tmp_path / "generated" / "dataset" / "round-0"
-        weights = finetune(settings(), tmp_path / "tuned", dataset=dataset)
+        gone = settings(loop__others=["moved-away.safetensors"])  # it draws nobody
+        weights = finetune(gone, tmp_path / "tuned", dataset=dataset)
         assert weights.read_bytes() == (tmp_path / "run" / "estimator.safetensors").read_bytes()
         whole, alone = files(tmp_path / "run"), files(tmp_path / "generated")
         assert alone == {name: whole[name] for name in alone} | {"metrics.jsonl": alone["metrics.jsonl"]}

@@ -84,6 +84,18 @@ def test_an_interrupted_run_measures_nothing_twice(root: Path, tmp_path: Path) -
     assert before.stat().st_mtime_ns == written
 
 
+def test_a_complete_run_says_its_result_without_the_dataset(root: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.symlink_to(root)
+    asked = settings(**{DATASETS: [f"3dpw:{disk}"]})
+    whole = run(asked, tmp_path / "out")
+    disk.unlink()
+    assert run(asked, tmp_path / "out", resume=True) == whole
+    with pytest.raises(AssetError):
+        run(asked, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
 def test_it_is_a_column_of_an_ablation(root: Path, tmp_path: Path) -> None:
     own = assignments(**{DATASETS: [f"3dpw:{root}"], "finetune__epochs": 1})
     metrics = 'metrics=["3dpw.mpjpe", "3dpw.auc_3dpw", "3dpw.pve", "usd.mpjpe"]'

@@ -141,6 +141,20 @@ def test_feedback_through_the_image_needs_a_differentiable_renderer(parts):
     assert "--set feedback.mode=label" in error.value.hint
 
 
+@pytest.mark.parametrize("views", ["uniform", "in_distribution"])
+def test_feedback_looks_from_where_the_samples_are_drawn(parts, views):
+    with pytest.raises(UsageError, match=f"from the generator's views, but loop.views={views} draws others") as error:
+        parts("renderer=mesh", f"loop.views={views}")
+    assert "--set feedback.w2=0" in error.value.hint
+    parts("renderer=mesh", f"loop.views={views}", "feedback.w2=0")
+    parts("renderer=mesh", f"loop.views={views}", "loop.poses=uniform")  # no generator, no feedback
+
+
+def test_a_score_of_one_sample_says_nothing(parts):
+    with pytest.raises(UsageError, match=r"compares samples, and feedback\.samples is 1"):
+        parts("feedback.mode=score", "feedback.samples=1")
+
+
 def test_a_black_box_gives_feedback_but_cannot_be_fine_tuned(parts):
     with pytest.raises(UsageError, match="'blackbox' is a black box"):
         parts("estimator=blackbox")

@@ -181,9 +181,9 @@ class TestStep:
         assert posegen.generator.training
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_no_seed_collapses(seed: int) -> None:
-    """Strong feedback in every iteration: poses stay apart, views all around, and no alarm goes off."""
+@pytest.mark.parametrize("seed", range(3))
+def test_strong_feedback_sets_off_no_alarm(seed: int) -> None:
+    """In every iteration: poses stay apart and views all around. (Blobs do not tempt it to collapse; runs may.)"""
     posegen = blob_parts.method(
         seed,
         generator={"width": 32, "z_dim": 8, "stages": 1, "lr": 1e-3},
