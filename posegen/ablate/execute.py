@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -112,6 +114,19 @@ def _whole(dataset: Path) -> bool:
     return (dataset / "dataset.json").is_file()
 
 
+def _start(threads: int) -> None:
+    """In a process of the pool: its share of the cores, and its end when the command is killed."""
+    torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)  # what it was doing can be taken up again
+
+
 def _in_processes(waiting: Sequence[Cell], cells: Sequence[Cell], jobs: int) -> Iterator[Ended]:
     """Each process has its share of the cores: two processes of one thread beat one process of two."""
     threads = max(1, usable_cpus() // jobs)
@@ -119,7 +134,7 @@ def _in_processes(waiting: Sequence[Cell], cells: Sequence[Cell], jobs: int) -> 
     with ProcessPoolExecutor(
         min(jobs, len(waiting)),
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=torch.set_num_threads,
+        initializer=_start,
         initargs=(threads,),
     ) as pool:
         try:

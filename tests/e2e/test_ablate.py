@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +18,9 @@ from posegen.ablate.cells import Cell, cells
 from posegen.ablate.execute import ablate
 from posegen.ablate.recipe import Ablation, chosen, read
 from posegen.cli.main import main
+from posegen.errors import UsageError
 from posegen.run import run
+from posegen.rundir import RunDirectory
 
 from .tiny import assignments, ctrl_c, figures, files
 
@@ -164,3 +170,45 @@ def test_the_command_line_with_two_processes(
     made = read("quick", own, ["finetune.lr=[1e-3, 1e-4]"])
     ablate(made, cells(made, (0,), tmp_path / "one"), tmp_path / "one")
     assert _timeless(table(tmp_path / "two")) == _timeless(table(tmp_path / "one"))
+
+
+def test_the_processes_end_with_the_command_that_is_killed(tmp_path: Path) -> None:
+    """They would go on for hours, beside those of the command that is given again."""
+    words = [
+        "ablate",
+        "quick",
+        "--grid",
+        "finetune.lr=[1e-3, 1e-4]",
+        "--jobs",
+        "2",
+        "--seeds",
+        "0",
+        "--out",
+        str(tmp_path),
+    ]
+    own = assignments(loop__warmup=10**6, retain__replay=0)
+    words += [part for assignment in [*own, 'metrics=["usd.mpjpe"]'] for part in ("--set", assignment)]
+    folders = [tmp_path / row / "0" for row in ("lr=0.001", "lr=0.0001")]
+    with subprocess.Popen([sys.executable, "-m", "posegen", *words]) as process:
+        try:
+            _until(lambda: all((folder / "metrics.jsonl").exists() for folder in folders))
+            assert not any(_is_free(folder) for folder in folders)
+        finally:
+            process.kill()
+    for folder in folders:
+        _until(lambda folder=folder: _is_free(folder))
+
+
+def _is_free(folder: Path) -> bool:
+    try:
+        with RunDirectory(folder).opened(resume=True):
+            return True
+    except UsageError:
+        return False
+
+
+def _until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end, "a minute has passed"
+        time.sleep(0.1)
