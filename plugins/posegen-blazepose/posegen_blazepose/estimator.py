@@ -38,8 +38,7 @@ class BlazePose:
         variant: Literal["lite", "full"] = "lite"
         """Size of the network: lite (1.3 M parameters) or full (3.1 M)."""
         lr: float = Field(5e-5, gt=0)
-        """Learning rate of fine-tuning, with Muon. The weights have batch norm folded in: with Adam more than 2e-5
-        spoils them."""
+        """Learning rate of fine-tuning, with Muon; small, as the weights have batch norm folded in."""
         freeze: tuple[str, ...] = ("*.bias", "world.*", "screen.*", "person.*")
         """Patterns of the names of parameters that fine-tuning leaves as they are. With biases and the last layer free,
         the network learns first that people without a visible face turn their back, and unlearns real photographs."""
