@@ -100,7 +100,7 @@ def test_info_of_a_real_plugin(posegen):
     rows = {line.split()[0]: line.split("  ") for line in ended.out.splitlines() if line}
     words = {name: [cell.strip() for cell in cells if cell][1:3] for name, cells in rows.items()}
     assert words["variant"] == ["lite, full", "lite"]
-    assert words["lr"] == ["number > 0", "2e-05"]
+    assert words["lr"] == ["number > 0", "5e-05"]
     assert words["freeze"] == ["list of text", "*.bias, world.*, screen.*, person.*"]
     assert words["checkpoint"] == ["path or none", "none"]
 

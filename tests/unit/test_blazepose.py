@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from blob_parts import body, rng
 from posegen_blazepose.estimator import BlazePose, lean, turn
 from posegen_blazepose.network import BlazePoseNet
 from posegen_blazepose.weights import load_published
@@ -15,9 +16,13 @@ from posegen_starter.photos import StarterPhotos
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from posegen.banks import Bank
 from posegen.body import JOINT_SETS
 from posegen.errors import AssetError
+from posegen.finetune import Finetuning
 from posegen.geometry import resample
+from posegen.labels import Labels
+from posegen.settings import FinetuneSettings, RetainSettings
 
 
 @pytest.fixture(scope="module")
@@ -100,18 +105,18 @@ def test_gradient_reaches_the_image_and_every_used_parameter(people) -> None:
     assert all(p.dtype == torch.float32 for p in estimator.module.parameters())
 
 
-def test_training_at_its_own_rate_lowers_the_loss(people) -> None:
+def test_training_at_its_own_pace_lowers_the_loss(people) -> None:
+    """The optimiser, the rate and the frozen layers of the estimator, one step an epoch."""
     estimator = BlazePose(BlazePose.Options())
     image, teacher = people
-    adam = torch.optim.Adam(estimator.module.parameters(), lr=estimator.lr)
-    losses = []
-    for _ in range(4):
-        loss = (centred(estimator.predict(image).joints) - centred(teacher)).norm(dim=-1).mean()
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        losses.append(loss.item())
-    assert losses[1] < losses[0] and losses[3] < losses[1]
+    settings = FinetuneSettings(epochs=8, d=10.0, scale_aligned=False, mirror=0.0)
+    tuning = Finetuning(
+        estimator, body().joint_set("blazepose33"), replay=None, recall=[], settings=settings, retain=RetainSettings()
+    )
+    assert set(tuning.optimizers) == {"adam", "muon"}
+    pool = Bank(lambda index, _: image[index], Labels.of_joints(teacher), 0, rng())
+    losses = [step.loss.item() for _ in range(8) for step in tuning.epoch(pool, rng())]
+    assert len(losses) == 8 and losses[2] < losses[0] and losses[7] < 0.9 * losses[0]
 
 
 def checkpoint(path: Path, variant: str = "lite", **changes: Tensor | None) -> Path:
