@@ -174,18 +174,8 @@ def test_the_command_line_with_two_processes(
 
 def test_the_processes_end_with_the_command_that_is_killed(tmp_path: Path) -> None:
     """They would go on for hours, beside those of the command that is given again."""
-    words = [
-        "ablate",
-        "quick",
-        "--grid",
-        "finetune.lr=[1e-3, 1e-4]",
-        "--jobs",
-        "2",
-        "--seeds",
-        "0",
-        "--out",
-        str(tmp_path),
-    ]
+    words = ["ablate", "quick", "--grid", "finetune.lr=[1e-3, 1e-4]", "--out", str(tmp_path)]
+    words += ["--jobs", "2", "--seeds", "0"]
     own = assignments(loop__warmup=10**6, retain__replay=0)
     words += [part for assignment in [*own, 'metrics=["usd.mpjpe"]'] for part in ("--set", assignment)]
     folders = [tmp_path / row / "0" for row in ("lr=0.001", "lr=0.0001")]

@@ -181,7 +181,7 @@ class TestStep:
         assert posegen.generator.training
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(20))
 def test_strong_feedback_sets_off_no_alarm(seed: int) -> None:
     """In every iteration: poses stay apart and views all around. (Blobs do not tempt it to collapse; runs may.)"""
     posegen = blob_parts.method(
