@@ -134,7 +134,7 @@ class Finetuning:
             total = total + self.retain.weights * self._distance()
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         if self.low_rank is not None:
             self.low_rank.pull()
         for optimizer in self.optimizers.values():

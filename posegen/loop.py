@@ -155,7 +155,7 @@ class PoseGen:
 
     def _descend(self, loss: Tensor, adam: torch.optim.Adam) -> None:
         adam.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_([p for group in adam.param_groups for p in group["params"]], self.settings.loop.clip)
         adam.step()
 

@@ -86,7 +86,7 @@ class Training:
         estimate = self.estimator.predict(F.avg_pool2d(crop, 2) if coarse else crop)
         loss, joints = self.loss(estimate, truth, box)
         self.adam.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(self.module.parameters(), CLIP)
         self.adam.step()
         return Progress(loss.detach(), joints.detach())

@@ -51,7 +51,7 @@ def can_be_trained(case: Case) -> None:
         return total
 
     before = loss()
-    before.backward()  # type: ignore[no-untyped-call]
+    before.backward()
     require(any(p.grad is not None and p.grad.any() for p in parameters), "the loss of Eq 10 must reach its parameters")
     length = torch.stack([p.grad.norm() for p in parameters if p.grad is not None]).norm()
     with torch.no_grad():

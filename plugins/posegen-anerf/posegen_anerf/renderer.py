@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from pydantic import Field
@@ -17,7 +17,7 @@ from posegen.types import Camera, Render, Views
 from posegen_anerf import reference
 from posegen_anerf.body import body_of
 from posegen_anerf.fast.draw import FastMarch, Settings
-from posegen_anerf.fit.options import FitOptions
+from posegen_anerf.fit import options as fit_options
 from posegen_anerf.skeleton import bones_to_world
 from posegen_anerf.sources import open_subject
 
@@ -60,7 +60,7 @@ class AnerfRenderer:
         threads: int | None = Field(default=None, ge=1)
         """Threads of the fast march, which all draw parts of images; None: as many as torch uses."""
 
-    FitOptions = FitOptions
+    FitOptions: TypeAlias = fit_options.FitOptions
 
     differentiable = True
 

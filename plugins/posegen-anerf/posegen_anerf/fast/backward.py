@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from posegen_anerf.fast import head, integrate
-from posegen_anerf.fast.march import Encoder, Floats, Ints, Marched, Rays
+from posegen_anerf.fast.march import Doubles, Encoder, Floats, Ints, Marched, Rays
 from posegen_anerf.fast.weights import BATCH, bits
 from posegen_anerf.volume import PADDING
 
@@ -16,7 +16,7 @@ _SMALL = 0.3
 """Of the least nodes, which make up this share of all gradients of densities and of colours, some stand for all."""
 
 
-def backward(encoder: Encoder, rays: Rays, seen: Marched, g_rgb: Floats, g_passed: Floats) -> NDArray[np.float64]:
+def backward(encoder: Encoder, rays: Rays, seen: Marched, g_rgb: Floats, g_passed: Floats) -> Doubles:
     """g_rgb (R,3) and g_passed (R,): dL/d of what the rays saw -> dL/dframes (3,4,24)."""
     out = np.zeros(rays.frames.shape)
     value = np.zeros(len(rays.nodes), np.float32)
@@ -44,7 +44,7 @@ def _counting(density: Floats, colour: Floats) -> tuple[NDArray[np.intp], Floats
     Those of at least a certain size all are, once; of smaller ones as many as their sizes add up to, evenly along the
     rays (systematic sampling): on average nothing is lost.
     """
-    size = sum(part / max(float(part.sum(dtype=np.float64)), 1e-30) for part in (density, colour))
+    size = _share(density) + _share(colour)
     if not np.isfinite(size).all():  # what is wrong stays visible
         return np.arange(len(size)), np.ones(len(size), np.float32)
     ordered = np.sort(size[size > 0])
@@ -57,8 +57,13 @@ def _counting(density: Floats, colour: Floats) -> tuple[NDArray[np.intp], Floats
     return node, (1 / chance[node]).astype(np.float32)
 
 
+def _share(size: Floats) -> Floats:
+    share: Floats = size / max(float(size.sum(dtype=np.float64)), 1e-30)
+    return share
+
+
 def _samples(
-    encoder: Encoder, rays: Rays, ray: Ints, depth: Floats, g_raw: Floats, g_colour: Floats, out: NDArray[np.float64]
+    encoder: Encoder, rays: Rays, ray: Ints, depth: Doubles, g_raw: Floats, g_colour: Floats, out: Doubles
 ) -> None:
     """Adds the share of B <= BATCH samples to dL/dframes (3,4,24)."""
     network, count = encoder.network, len(ray)
@@ -73,7 +78,7 @@ def _samples(
     encoder.gradient(rays, ray, depth, g_features, g_late, out)
 
 
-def _lengthen(rays: Rays, g_length: Floats, out: NDArray[np.float64]) -> None:
+def _lengthen(rays: Rays, g_length: Floats, out: Doubles) -> None:
     """The distance between nodes is that of the pixel's direction, the same in every bone's axes: take bone 0's."""
     pixels = np.concatenate([rays.pixels, np.ones((len(rays.pixels), 1), np.float32)], axis=1).astype(np.float64)
     direction = pixels @ rays.frames[:, :3, 0].T.astype(np.float64)

@@ -47,7 +47,7 @@ def trace(fast: FastMarch, frame: Tensor, rays: Rays) -> Tensor:
     ray = torch.arange(len(counts), device=frame.device)[:, None].expand_as(node)
     depth = (node + float(rays.shift)) * rays.step
     with torch.no_grad():
-        raw = torch.full_like(depth, OUTSIDE)
+        raw = torch.full_like(depth, float(OUTSIDE))
         inner = F.pad(joined, (1, 0)) & F.pad(joined, (0, 1))
         leads = inner & (node % rays.stride == 0)
         raw[leads] = _densities(fast, frame, pixels[ray[leads]], depth[leads])
@@ -61,7 +61,7 @@ def trace(fast: FastMarch, frame: Tensor, rays: Rays) -> Tensor:
     length = rays.step * (pixels @ frame[:, :3, 0].t()).norm(dim=-1)
     values = [_evaluate(fast, frame, pixels[r], t) for r, t in _chunks(ray[counting], depth[counting])]
     all_values = torch.cat(values) if values else frame.new_zeros(0, 4)
-    raw = torch.full_like(depth, OUTSIDE).masked_scatter(counting, all_values[:, 3])
+    raw = torch.full_like(depth, float(OUTSIDE)).masked_scatter(counting, all_values[:, 3])
     rgb = torch.zeros(*depth.shape, 3, device=frame.device).masked_scatter(counting[..., None], all_values[:, :3])
     shares, passed = integrate(raw, joined, length)
     light = passed[:, -1:] if passed.shape[1] else frame.new_ones(len(counts), 1)

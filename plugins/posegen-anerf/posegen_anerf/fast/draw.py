@@ -69,7 +69,7 @@ class FastMarch:
         """skts (N,24,4,4) and N cameras -> N images, premultiplied over black, and their alpha, float32."""
         into = frames(skts, camera)
         if self._kernels:
-            seen = _Draw.apply(into, self, camera.width, camera.height)
+            seen: Tensor = _Draw.apply(into, self, camera.width, camera.height)  # type: ignore[no-untyped-call]
         else:
             seen = dense.draw(self, into, camera.width, camera.height)
             if seen.requires_grad and self.settings.fraction < 1:

@@ -15,6 +15,7 @@ from posegen_anerf.fast.weights import BATCH, Network, bits
 from posegen_anerf.volume import PADDING
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
 FAINT = 1e-5
@@ -60,9 +61,10 @@ class Rays:
         apart[self.first] = True
         return apart[1:] | apart[:-1]
 
-    def depth(self, node: NDArray[np.integer[Any]]) -> Floats:
+    def depth(self, node: NDArray[np.integer[Any]]) -> Doubles:
         """Depths of nodes (B,), by their place in ``nodes``."""
-        return (self.nodes[node] + self.shift) * np.float32(self.step)
+        depth: Doubles = (self.nodes[node] + self.shift) * np.float32(self.step)
+        return depth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +101,7 @@ class Encoder:
         self.density_weight, self._density_bias = (np.ascontiguousarray(t.numpy()) for t in network.density)
         self.rgb_weight, self._rgb_bias = (np.ascontiguousarray(t.numpy()) for t in network.rgb)
 
-    def features(self, rays: Rays, ray: Ints, depth: Floats) -> Tensor:
+    def features(self, rays: Rays, ray: Ints, depth: Floats | Doubles) -> Tensor:
         """Samples at depth (B,) of rays ray (B,) -> (BATCH,inputs); rows beyond B are left over from before."""
         at = rays.frames, rays.pixels, ray, depth, self._cutoff, self._tau
         encode.encode(*at, self._halved, self._octaves, bits(self._features))
@@ -111,7 +113,7 @@ class Encoder:
         head.narrow(bits(hidden), self.density_weight, self._density_bias, out)
         return out[:, 0]
 
-    def late(self, rays: Rays, ray: Ints, depth: Floats, hidden: Tensor) -> Tensor:
+    def late(self, rays: Rays, ray: Ints, depth: Floats | Doubles, hidden: Tensor) -> Tensor:
         """What the colour layer sees of samples with last hidden units (B,width) -> (BATCH,late)."""
         at = rays.frames, rays.pixels, ray, depth, self._cutoff, self._tau
         self._late[: len(hidden), : hidden.shape[1]] = hidden
@@ -122,10 +124,11 @@ class Encoder:
         """The colour layer's units (>=B,view_width) -> rgb (B,3)."""
         out = np.empty((count, 3), np.float32)
         head.narrow(bits(units), self.rgb_weight, self._rgb_bias, out)
-        return np.float32(1 + 2 * PADDING) / (1 + np.exp(-out)) - np.float32(PADDING)
+        below: Floats = 1 + np.exp(-out)
+        return np.float32(1 + 2 * PADDING) / below - np.float32(PADDING)
 
     def gradient(
-        self, rays: Rays, ray: Ints, depth: Floats, near: Tensor, late: Tensor, out: NDArray[np.float64]
+        self, rays: Rays, ray: Ints, depth: Floats | Doubles, near: Tensor, late: Tensor, out: Doubles
     ) -> None:
         """Adds to dL/dframes (3,4,24): near and late (>=B,...) are dL/d of what ``features`` and ``late`` returned."""
         at = rays.frames, rays.pixels, ray, depth, self._cutoff, self._tau, self._halved

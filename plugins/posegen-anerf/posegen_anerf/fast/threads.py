@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import torch
 
-Task, Result = TypeVar("Task"), TypeVar("Result")
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
 @cache

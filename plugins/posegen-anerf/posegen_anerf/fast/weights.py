@@ -36,7 +36,8 @@ class Product:
     def __call__(self, x: Tensor, relu: bool = False, plus: Tensor | None = None) -> Tensor:
         """(B,inputs) -> (B,outputs), rectified, or with ``plus`` (B,outputs) added."""
         if self._packed:
-            product, out = torch.ops.mkldnn._linear_pointwise, plus
+            product = torch.ops.mkldnn._linear_pointwise
+            out: Tensor
             if plus is None:
                 out = product(x, self._weight, self._bias, "relu" if relu else "none", [], "")
             else:

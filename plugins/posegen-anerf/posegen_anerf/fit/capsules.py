@@ -63,7 +63,8 @@ def distances(points: Tensor, ends: tuple[Tensor, Tensor]) -> Tensor:
     a, b = (end[:, None] for end in ends)
     axis, away = b - a, points[:, :, None] - a
     along = ((away * axis).sum(-1) / axis.square().sum(-1).clamp(min=1e-12)).clamp(0, 1)
-    return (away - along[..., None] * axis).norm(dim=-1)
+    distance: Tensor = (away - along[..., None] * axis).norm(dim=-1)
+    return distance
 
 
 def ray_distances(origins: Tensor, directions: Tensor, ends: tuple[Tensor, Tensor]) -> Tensor:
@@ -75,4 +76,5 @@ def ray_distances(origins: Tensor, directions: Tensor, ends: tuple[Tensor, Tenso
     along = ((dd * ao - ad * do) / (aa * dd - ad * ad).clamp(min=1e-12)).clamp(0, 1)
     place = a + along[..., None] * axis
     t = (((place - origins[:, None]) * d).sum(-1) / dd).clamp(min=0)
-    return (origins[:, None] + t[..., None] * d - place).norm(dim=-1)
+    distance: Tensor = (origins[:, None] + t[..., None] * d - place).norm(dim=-1)
+    return distance

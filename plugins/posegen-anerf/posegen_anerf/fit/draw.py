@@ -148,7 +148,8 @@ class _Density(torch.autograd.Function):
 
 def _weights(samples: Samples, raw: Tensor, length: float, rays: int) -> Tensor:
     """Raw densities (M,) -> each sample's share in its ray's colour (Eq 12), bins of one length."""
-    thick = _Density.apply(raw) * length
+    density: Tensor = _Density.apply(raw)  # type: ignore[no-untyped-call]
+    thick = density * length
     passed = samples.padded(thick, rays).cumsum(1)
     before = passed[samples.ray, samples.rank] - thick
     return torch.exp(-before) * -torch.expm1(-thick)

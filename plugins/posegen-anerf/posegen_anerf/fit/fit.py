@@ -266,11 +266,11 @@ def fit(
 @torch.no_grad()
 def _sharpen(field: Field, factor: float) -> None:
     """Larger first weights of the directions to the joints, wherever the trunk sees them."""
-    end = field.config.point_size
-    for i, layer in enumerate(field.pts_linears):
+    end, trunk = field.config.point_size, network.hidden(field)[: field.config.depth]
+    for i, layer in enumerate(trunk):
         if i in (0, field.config.skip + 1):
             layer.weight[:, end - 72 : end] *= factor
-    field.pts_linears[0].bias *= factor
+    trunk[0].bias.mul_(factor)
 
 
 def _gradient(parameter: Tensor) -> Tensor:

@@ -124,8 +124,8 @@ def finished(field: Field) -> Field:
     """A copy of a field under training as others use it, without gradients."""
     copy = Field(field.config)
     copy.load_state_dict(field.state_dict())
-    copy.alpha_linear.weight *= GAIN
-    copy.alpha_linear.bias *= GAIN
+    copy.alpha_linear.weight.mul_(GAIN)
+    copy.alpha_linear.bias.mul_(GAIN)
     return copy.eval().requires_grad_(False)
 
 
@@ -133,5 +133,5 @@ def finished(field: Field) -> Field:
 def restart(field: Field, finished: Field) -> None:
     """What ``finished`` made of a field, or any drawn one of its shape, under training again."""
     field.load_state_dict(finished.state_dict())
-    field.alpha_linear.weight /= GAIN
-    field.alpha_linear.bias /= GAIN
+    field.alpha_linear.weight.div_(GAIN)
+    field.alpha_linear.bias.div_(GAIN)
