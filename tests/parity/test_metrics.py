@@ -238,7 +238,7 @@ def test_a_figure_does_not_depend_on_the_batch(name, size):
 
 def test_every_golden_number_is_compared():
     text = Path(__file__).read_text()
-    elsewhere = {"pw3d_valid_indices": "test_evaluate_dataset.py", "agora_match_dict": "says what agora_matching says",
+    elsewhere = {"pw3d_valid_indices": "test_evaluate_protocols", "agora_match_dict": "says what agora_matching says",
                  "agora_miss_flag": "says what agora_matching says", "vibe_accel_mm_pred": "of no protocol here",
                  "vp3d_mpjve_mm": "of no protocol here"}  # fmt: skip
     for name in GOLDEN:
