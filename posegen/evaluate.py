@@ -6,13 +6,13 @@ both sides centred on that set's root; millimetres. ``real`` compares with a str
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from posegen import alarms, metrics
+from posegen import alarms, metrics, viewpoints
 from posegen.body.joints import JOINT_SETS
 from posegen.losses import centred
 
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 BATCH = 32
 PROTOCOL = "open: 12 limb joints, root-centred, mm; pck at 150 mm"
 METRICS = ("mpjpe", "pa_mpjpe", "n_mpjpe", "pck")
+GROUPINGS = {
+    "viewpoint": ("front", "left", "back", "right", "above", "below"),
+    "roll": ("upright", "tilted", "upside down"),
+}
+"""What a split is broken down by, and the parts: ``viewpoints.bin_name`` and ``roll_name`` of the person's trunk."""
 
 
 Figures = dict[str, dict[str, list[float]]]
@@ -90,6 +95,32 @@ def summarise(values: dict[str, list[float]], resamples: int) -> dict[str, Any]:
     """One split: mean and 95 % interval of each metric."""
     metric_rows = {name: _interval(torch.tensor(values[name]), resamples) for name in METRICS}
     return {"images": len(values["mpjpe"]), **metric_rows}
+
+
+def parts(shots: Shots) -> dict[str, dict[str, list[int]]]:
+    """{grouping: {part: its images}} of one split, by how the camera sees the person's trunk; those that have images.
+
+    A person whose trunk has no direction, as shoulders and hips coincide, is in no part.
+    """
+    turn = viewpoints.trunk_axes(shots.joints.double().cpu(), shots.joint_set)
+    seen = zip(*(angle.tolist() for angle in viewpoints.angles(turn)), strict=True)
+    found: dict[str, dict[str, list[int]]] = {g: {part: [] for part in names} for g, names in GROUPINGS.items()}
+    for i, (azimuth, elevation, roll) in enumerate(seen):
+        if bool(turn[i].isfinite().all()):
+            found["viewpoint"][viewpoints.bin_name(azimuth, elevation)].append(i)
+            found["roll"][viewpoints.roll_name(roll)].append(i)
+    return {g: {part: images for part, images in each.items() if images} for g, each in found.items()}
+
+
+def broken_down(shots: Shots, judge: Callable[..., Any], *figures: dict[str, list[float]]) -> dict[str, Any]:
+    """What ``judge`` says of every part: {grouping: {part: judge(figures of the part, ...)}}."""
+    return {
+        grouping: {
+            part: judge(*({name: [column[i] for i in images] for name, column in f.items()} for f in figures))
+            for part, images in each.items()
+        }
+        for grouping, each in parts(shots).items()
+    }
 
 
 def _interval(values: Tensor, resamples: int) -> dict[str, float]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +19,16 @@ from posegen.context import Context
 from posegen.datasets import generated, open
 from posegen.doctor import environment
 from posegen.errors import UsageError
-from posegen.evaluate import PROTOCOL, summarise
-from posegen.report import summary
+from posegen.evaluate import GROUPINGS, PROTOCOL, broken_down, summarise
+from posegen.report import scores, summary
 from posegen.rundir import RunDirectory
 from posegen.track import Track
 
 if TYPE_CHECKING:
     from posegen.assemble import Parts
     from posegen.settings import Settings
+
+WORST = "usd"  # the split of all viewpoints, whose parts a run shows
 
 
 def run(settings: Settings, out: Path, *, resume: bool = False, console: Console | None = None) -> dict[str, Any]:
@@ -36,6 +39,8 @@ def run(settings: Settings, out: Path, *, resume: bool = False, console: Console
         _check_generates(context.directory)
         result = stages.complete(context)
         context.track.console.print(summary.before_after(result))
+        if WORST in result.get("by", {}):
+            context.track.console.print(summary.parts_before_after(result, WORST))
         if "datasets" in result:
             context.track.console.print(summary.datasets(result))
         context.say(f"everything is in {out}; the weights: {context.directory.estimator.name}")
@@ -67,17 +72,26 @@ def finetune(
         return context.directory.estimator
 
 
-def evaluate(settings: Settings, *, console: Console | None = None) -> dict[str, Any]:
-    """The third stage alone: the estimator's figures on the splits of the open benchmark, with intervals."""
+def evaluate(settings: Settings, *, by: Sequence[str] = (), console: Console | None = None) -> dict[str, Any]:
+    """The third stage alone: the estimator's figures on the splits of the open benchmark, with intervals.
+
+    by: also show these groupings of their pictures. Raises UsageError for one that there is not.
+    """
+    scores.check_groupings("the open benchmark", by, tuple(GROUPINGS))
     open.check(settings.evaluate.splits)
     parts, track = bench(settings), Track(None, console)
     if parts.estimator.module is not None:
         parts.estimator.module.requires_grad_(False).eval()
     with torch.random.fork_rng():
-        figures = stages.figures(parts, stages.shots(parts, settings, track), settings, track)
-    result = {split: summarise(values, settings.evaluate.bootstrap) for split, values in figures.items()}
+        splits = stages.shots(parts, settings, track)
+        figures = stages.figures(parts, splits, settings, track)
+    judge = partial(summarise, resamples=settings.evaluate.bootstrap)
+    result = {split: judge(values) for split, values in figures.items()}
     name = summary.title(settings.estimator.name, summary.weights(parts.estimator))
     track.console.print(summary.figures(name, result, PROTOCOL))
+    broken = {split.name: broken_down(split, judge, figures[split.name]) for split in splits}
+    for grouping in by:
+        track.console.print(summary.parts(grouping, {split: each[grouping] for split, each in broken.items()}))
     return result
 
 

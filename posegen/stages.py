@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -9,7 +10,7 @@ import torch
 from posegen import alarms, banks, checkpoint, drawing, elsewhere, hardest, proposals, retention, states
 from posegen.datasets import generated, open
 from posegen.errors import AssetError
-from posegen.evaluate import PROTOCOL, Figures, belong, compare, measure
+from posegen.evaluate import PROTOCOL, Figures, belong, broken_down, compare, measure
 from posegen.loop import PoseGen
 from posegen.report import summary
 from posegen.seeding import seed_torch
@@ -46,7 +47,7 @@ def complete(context: Context) -> dict[str, Any]:
     finish(context, tuning)
     after = figures(parts, splits, settings, track, "measure after")
     others = elsewhere.compared(before_elsewhere, elsewhere.measured(context, "after"))
-    return directory.once("result.json", lambda: result(context, before, after) | others)
+    return directory.once("result.json", lambda: result(context, splits, before, after) | others)
 
 
 def shots(bench: Bench, settings: Settings, track: Track) -> list[open.Shots]:
@@ -173,15 +174,17 @@ def finish(context: Context, tuning: Finetuning) -> None:
     checkpoint.save_tensors(context.directory.estimator, tuning.module.state_dict(), about)
 
 
-def result(context: Context, before: Figures, after: Figures) -> dict[str, Any]:
-    """The content of result.json: figures with intervals, and the paired change on every split."""
+def result(context: Context, splits: list[open.Shots], before: Figures, after: Figures) -> dict[str, Any]:
+    """The content of result.json: figures with intervals, and the paired change, on every split and on its parts."""
     settings = context.settings
+    judge = partial(compare, resamples=settings.evaluate.bootstrap)
     return {
         "seed": settings.seed,
         "estimator": settings.estimator.name,
         "weights": summary.weights(context.estimator),
         "renderer": settings.renderer.name,
         "protocol": PROTOCOL,
-        "splits": {name: compare(before[name], after[name], settings.evaluate.bootstrap) for name in before},
+        "splits": {name: judge(before[name], after[name]) for name in before},
+        "by": {split.name: broken_down(split, judge, before[split.name], after[split.name]) for split in splits},
         "seconds": context.track.seconds if context.track.whole else None,  # a part would pass for all
     }

@@ -157,6 +157,11 @@ def bin_name(azimuth: float, elevation: float) -> str:
     return names[int(((azimuth + 45) % 360) // 90)]
 
 
+def roll_name(roll: float) -> str:
+    """How a body lies in the picture, in words, for tables: upright within 45 degrees, upside down from 135 on."""
+    return "upright" if abs(roll) < 45 else "tilted" if abs(roll) < 135 else "upside down"
+
+
 def _every(dataset: Dataset, every: int) -> Iterator[Record]:
     return (dataset[i] for i in range(0, len(dataset), every))
 

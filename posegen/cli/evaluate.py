@@ -36,7 +36,11 @@ def evaluate(
     ] = None,
     by: Annotated[
         list[str] | None,
-        typer.Option("--by", metavar="GROUP", help="Also show parts: sequence, action, viewpoint, occlusion, ..."),
+        typer.Option(
+            "--by",
+            metavar="GROUP",
+            help="Also show parts: viewpoint, roll; of a dataset viewpoint, action, ...",
+        ),
     ] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="People the estimator sees at once.")] = 32,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Threads that read pictures ahead.")] = 2,
@@ -54,7 +58,7 @@ def evaluate(
 ) -> None:
     """Measure the estimator on the splits of the open benchmark, or on a dataset by a published protocol."""
     given = {
-        "--split": split, "--protocol": protocol, "--by": by, "--limit": limit, "--out": out,
+        "--split": split, "--protocol": protocol, "--limit": limit, "--out": out,
         "--save-predictions": save_predictions, "--agora-predictions": agora_predictions, "--resume": resume,
     }  # fmt: skip
     if dataset is None and (useless := [name for name, value in given.items() if value]):
@@ -70,7 +74,7 @@ def evaluate(
     if dataset is None:
         from posegen import run as stages
 
-        stages.evaluate(settings, console=screen.out())
+        stages.evaluate(settings, by=tuple(by or ()), console=screen.out())
         return
     from posegen.datasets import registry
 

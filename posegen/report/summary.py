@@ -8,7 +8,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from posegen.evaluate import METRICS
+from posegen.evaluate import GROUPINGS, METRICS
 from posegen.scoring.protocols import METRICS as PUBLISHED
 
 TITLES = {"mpjpe": "MPJPE", "pa_mpjpe": "PA-MPJPE", "n_mpjpe": "N-MPJPE", "pck": "PCK@150"}
@@ -34,6 +34,23 @@ def before_after(result: Mapping[str, Any]) -> Table:
     for name, split in result["splits"].items():
         cells = [f"{split[m]['before']['mean']:.0f} → {split[m]['after']['mean']:.0f}" for m in METRICS]
         table.add_row(name, *cells, _change(split["mpjpe"]["change_percent"]))
+    return table
+
+
+def parts_before_after(result: Mapping[str, Any], split: str) -> Table:
+    """One row a part of a split, by where the person is seen from and how it lies in the picture: before -> after."""
+    table = Table(title=f"where it fails: parts of {split}", box=SIMPLE_HEAD, pad_edge=False, padding=0)
+    table.add_column("seen from ", no_wrap=True)
+    for column in ("images ", "MPJPE ", "PA-MPJPE "):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("MPJPE [95 %]", justify="right", no_wrap=True)
+    for i, parts in enumerate(result["by"][split].values()):
+        if i:
+            table.add_section()
+        for name, part in parts.items():
+            numbers = [[part[m][when]["mean"] for when in ("before", "after")] for m in ("mpjpe", "pa_mpjpe")]
+            cells = [f"{before:.0f} → {after:.0f} " for before, after in numbers]
+            table.add_row(f"{name} ", f"{part['images']} ", *cells, _change(part["mpjpe"]["change_percent"]))
     return table
 
 
@@ -76,4 +93,17 @@ def figures(title: str, splits: Mapping[str, Any], caption: str) -> Table:
     for name, split in splits.items():
         cells = [f"{split[m]['mean']:.0f} [dim]\\[{split[m]['low']:.0f}, {split[m]['high']:.0f}][/]" for m in METRICS]
         table.add_row(name, *cells)
+    return table
+
+
+def parts(grouping: str, splits: Mapping[str, Mapping[str, Any]]) -> Table:
+    """One row a part, one column a split: the mean MPJPE, and of how many pictures."""
+    table = Table(title=f"MPJPE by {grouping}, mm (images)", box=SIMPLE_HEAD, pad_edge=False, padding=0)
+    table.add_column(f"{grouping} ", no_wrap=True)
+    for split in splits:
+        table.add_column(f"{split} ", justify="right", no_wrap=True)
+    for name in GROUPINGS[grouping]:
+        found = [parts.get(name) for parts in splits.values()]
+        cells = [f"{part['mpjpe']['mean']:.0f} [dim]({part['images']})[/] " if part else "- " for part in found]
+        table.add_row(f"{name} ", *cells)
     return table

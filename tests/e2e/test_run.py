@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from posegen_anerf.sources import subject_file
+from rich.console import Console
 from safetensors.torch import load_file
 
 from posegen import assemble, config, hardest
@@ -299,3 +301,19 @@ class TestStages:
         run(settings(), tmp_path / "out")
         measured = evaluate(settings())
         assert measured["usd"]["mpjpe"] == figures(tmp_path / "out")["splits"]["usd"]["mpjpe"]["before"]
+
+    def test_evaluate_breaks_down_what_run_breaks_down(self, tmp_path: Path) -> None:
+        run(settings(), tmp_path / "out")
+        by = figures(tmp_path / "out")["by"]["usd"]["viewpoint"]
+        console = Console(file=io.StringIO(), width=80)
+        evaluate(settings(), by=["viewpoint"], console=console)
+        assert isinstance(console.file, io.StringIO)
+        text = console.file.getvalue()
+        assert by
+        for name, part in by.items():
+            assert f"{name} " in text and f"{part['mpjpe']['before']['mean']:.0f} ({part['images']})" in text
+
+    def test_evaluate_refuses_a_grouping_that_there_is_not(self) -> None:
+        with pytest.raises(UsageError, match="cannot be broken down by 'viewpiont'") as caught:
+            evaluate(settings(), by=["viewpiont"])
+        assert "viewpoint" in caught.value.hint

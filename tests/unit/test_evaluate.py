@@ -12,10 +12,23 @@ import torch
 from torch import Tensor
 
 from posegen import evaluate
-from posegen.body.joints import JOINT_SETS
+from posegen.body.joints import JOINT_SETS, LIMBS
 from posegen.datasets.open import Shots
 from posegen.errors import PosegenError
-from posegen.evaluate import METRICS, belong, compare, limbs, measure, predict, summarise
+from posegen.evaluate import (
+    GROUPINGS,
+    METRICS,
+    belong,
+    broken_down,
+    compare,
+    limbs,
+    measure,
+    parts,
+    predict,
+    summarise,
+)
+from posegen.geometry import from_spherical
+from posegen.geometry.viewpoint import view_rotation
 from posegen.types import Estimate
 
 SET = JOINT_SETS["smpl24"]
@@ -194,3 +207,54 @@ def test_summarise() -> None:
 )
 def test_figures_of_other_images_are_noticed(figures: dict[str, Any], fits: bool) -> None:
     assert belong(figures, [shots(truth(2))]) is fits
+
+
+VIEWS = {
+    ("front", "upright"): (0, 0, 0),
+    ("left", "upright"): (90, 0, 0),
+    ("back", "tilted"): (180, 20, 90),
+    ("above", "upright"): (20, 60, 0),
+    ("below", "upside down"): (-100, -60, 180),
+}
+"""{(seen from, how it lies in the picture): azimuth, elevation, roll in degrees}"""
+
+
+class TestParts:
+    """A person who stands, as cameras see him: his left is +x, up +y, front +z."""
+
+    def seen(self) -> Shots:
+        places = {
+            "hip": (0.1, -0.1), "shoulder": (0.2, 0.4), "knee": (0.1, -0.5), "ankle": (0.1, -0.9),
+            "elbow": (0.4, 0.4), "wrist": (0.6, 0.4),
+        }  # fmt: skip
+        body = torch.zeros(24, 3)
+        for name, joint in zip(LIMBS, SET.limbs, strict=True):
+            side, part = name.split("_")
+            x, y = places[part]
+            body[joint, 0], body[joint, 1] = (x if side == "left" else -x), y
+        angles = torch.tensor(list(VIEWS.values())).deg2rad()
+        turn = view_rotation(from_spherical(*angles.unbind(-1)))
+        return shots(torch.einsum("nij,kj->nki", turn, body))
+
+    def test_where_from_and_how_it_lies(self) -> None:
+        found = parts(self.seen())
+        assert found["viewpoint"] == {where: [i] for i, (where, _) in enumerate(VIEWS)}
+        assert found["roll"] == {"upright": [0, 1, 3], "tilted": [2], "upside down": [4]}
+
+    def test_in_the_order_of_tables(self) -> None:
+        for grouping, names in GROUPINGS.items():
+            found = list(parts(self.seen())[grouping])
+            assert found == [name for name in names if name in found]
+
+    def test_who_has_no_trunk_is_in_no_part(self) -> None:
+        seen = self.seen()
+        seen.joints[1] = 0
+        assert {i for images in parts(seen)["roll"].values() for i in images} == {0, 2, 3, 4}
+
+    def test_of_each_part_its_own_images(self) -> None:
+        before = {name: [10.0, 20.0, 30.0, 40.0, 50.0] for name in METRICS}
+        after = {name: [5.0, 20.0, 30.0, 80.0, 25.0] for name in METRICS}
+        found = broken_down(self.seen(), lambda b, a: compare(b, a, 50), before, after)
+        assert found["viewpoint"]["above"]["mpjpe"]["change_percent"]["mean"] == pytest.approx(100)
+        upright = found["roll"]["upright"]
+        assert (upright["images"], upright["mpjpe"]["after"]["mean"]) == (3, pytest.approx(35))

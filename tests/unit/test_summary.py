@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from posegen.evaluate import METRICS, PROTOCOL, compare, summarise
+from posegen.evaluate import GROUPINGS, METRICS, PROTOCOL, compare, summarise
 from posegen.report import summary
 
 
@@ -80,3 +80,25 @@ def test_figures() -> None:
     low, high = splits["ind"]["mpjpe"]["low"], splits["ind"]["mpjpe"]["high"]
     assert row(text, "ind").count(f"20 [{low:.0f}, {high:.0f}]") == 4
     assert "blazepose" in text and "pck at 150 mm" in text
+
+
+class TestParts:
+    @staticmethod
+    def compared(before: list[float], after: list[float]) -> dict[str, Any]:
+        return compare(rows(before), rows(after), 100)
+
+    def test_before_and_after_of_one_split(self) -> None:
+        below = self.compared([300.0, 320.0, 340.0], [270.0, 288.0, 306.0])
+        by = {"viewpoint": {"below": below}, "roll": {"upside down": self.compared([100.0], [110.0])}}
+        text = printed(summary.parts_before_after({"by": {"usd": by}}, "usd"), width=80)
+        assert "parts of usd" in text
+        assert row(text, "below").split()[:5] == ["below", "3", "320", "→", "288"] and "-10.0%" in row(text, "below")
+        assert "+10.0%" in row(text, "upside down")
+        assert max(len(line) for line in text.splitlines()) <= 80
+
+    def test_splits_side_by_side(self) -> None:
+        ind, usd = (summarise(rows(values), 100) for values in ([70.0, 90.0], [200.0]))
+        text = printed(summary.parts("viewpoint", {"ind": {"front": ind}, "usd": {"front": usd, "below": usd}}))
+        assert row(text, "front").split() == ["front", "80", "(2)", "200", "(1)"]
+        assert row(text, "below").split() == ["below", "-", "200", "(1)"]
+        assert [line.split()[0] for line in text.splitlines()[-7:-1]] == list(GROUPINGS["viewpoint"])

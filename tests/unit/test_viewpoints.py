@@ -16,7 +16,7 @@ from posegen.errors import AssetError, UsageError
 from posegen.geometry import from_spherical, rotmat_to_rotvec, rotvec_to_rotmat, uniform_sphere
 from posegen.geometry.viewpoint import view_rotation
 from posegen.report import sphere
-from posegen.viewpoints import Viewpoints, angles, bin_name, collect, histogram, summary, trunk_axes
+from posegen.viewpoints import Viewpoints, angles, bin_name, collect, histogram, roll_name, summary, trunk_axes
 
 FILE = Path(__file__).parents[1] / "parity/data/viewpoint.json"
 GOLDEN = {name: case for name, case in json.loads(FILE.read_text()).items() if "axis_angle" in case}
@@ -120,6 +120,8 @@ def test_names_of_viewpoints():
     assert [bin_name(a, 0) for a in (0, 44, 46, -90, 180, -180, 134, 136)] == [
         "front", "front", "left", "right", "back", "back", "left", "back"]  # fmt: skip
     assert (bin_name(0, 31), bin_name(0, -31), bin_name(0, 29)) == ("above", "below", "front")
+    assert [roll_name(r) for r in (0, 44, -46, 134, -136, 180)] == [
+        "upright", "upright", "tilted", "tilted", "upside down", "upside down"]  # fmt: skip
 
 
 def test_an_npz_says_how_it_came_about(tmp_path):
