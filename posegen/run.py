@@ -89,7 +89,7 @@ def evaluate(settings: Settings, *, by: Sequence[str] = (), console: Console | N
     result = {split: judge(values) for split, values in figures.items()}
     name = summary.title(settings.estimator.name, summary.weights(parts.estimator))
     track.console.print(summary.figures(name, result, PROTOCOL))
-    broken = {split.name: broken_down(split, judge, figures[split.name]) for split in splits}
+    broken = {split.name: broken_down(split, judge, figures[split.name]) for split in splits if by}
     for grouping in by:
         track.console.print(summary.parts(grouping, {split: each[grouping] for split, each in broken.items()}))
     return result

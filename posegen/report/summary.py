@@ -103,7 +103,7 @@ def parts(grouping: str, splits: Mapping[str, Mapping[str, Any]]) -> Table:
     for split in splits:
         table.add_column(f"{split} ", justify="right", no_wrap=True)
     for name in GROUPINGS[grouping]:
-        found = [parts.get(name) for parts in splits.values()]
+        found = [parts_of_split.get(name) for parts_of_split in splits.values()]
         cells = [f"{part['mpjpe']['mean']:.0f} [dim]({part['images']})[/] " if part else "- " for part in found]
         table.add_row(f"{name} ", *cells)
     return table
