@@ -53,10 +53,23 @@ def predict(estimator: PoseEstimator, shots: Shots) -> Tensor:
 
 def measure(estimator: PoseEstimator, shots: Shots) -> dict[str, list[float]]:
     """One split's figures for every image: mm, and percent for ``pck``. Raises PosegenError for a NaN."""
+    return judged(limbs_seen(estimator, shots), truth(shots))
+
+
+def limbs_seen(estimator: PoseEstimator, shots: Shots) -> Tensor:
+    """The estimator's limb joints (N,12,3) for one split. Raises PosegenError for a NaN."""
     joints = predict(estimator, shots)
     alarms.check_finite(f"split {shots.name}", {"what the estimator says": joints}, alarms.PARTS)
-    estimate = limbs(joints, estimator.joint_set)
-    truth = limbs(shots.joints.float().cpu(), shots.joint_set)
+    return limbs(joints, estimator.joint_set)
+
+
+def truth(shots: Shots) -> Tensor:
+    """The true limb joints (N,12,3) of one split."""
+    return limbs(shots.joints.float().cpu(), shots.joint_set)
+
+
+def judged(estimate: Tensor, truth: Tensor) -> dict[str, list[float]]:
+    """Limb joints (N,12,3), metres -> the figures of every image, as ``measure`` gives them."""
     values = {
         "mpjpe": metrics.mpjpe(estimate, truth),
         "pa_mpjpe": metrics.pa_mpjpe(estimate, truth),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -44,6 +45,7 @@ def run(settings: Settings, out: Path, *, resume: bool = False, console: Console
         if "datasets" in result:
             context.track.console.print(summary.datasets(result))
         context.say(f"everything is in {out}; the weights: {context.directory.estimator.name}")
+        context.say(f"its worst pictures and maps of its errors: posegen report {shlex.quote(str(out))}")
         return result
 
 

@@ -22,6 +22,7 @@ from posegen.cli import (
     pretrain,
     recipes,
     render,
+    report,
     run,
     viewpoints,
 )
@@ -39,6 +40,7 @@ app.command(cls=Verb)(run.run)
 app.command(cls=Verb)(generate.generate)
 app.command(cls=Verb)(finetune.finetune)
 app.command(cls=Verb)(evaluate.evaluate)
+app.command(cls=Verb)(report.report)
 app.command(cls=Verb)(pretrain.pretrain)
 app.command(cls=Verb)(export_weights.export_weights)
 app.command(cls=Verb)(render.render)

@@ -80,6 +80,11 @@ def to_bytes(image: Tensor) -> Tensor:
     return (image.detach() * 255).round().clamp(0, 255).to(torch.uint8)
 
 
+def image_file(folder: Path, i: int) -> Path:
+    """Where the picture of one sample is."""
+    return folder / "images" / f"{i:06d}.png"
+
+
 def save(samples: Samples, folder: Path, *, joint_set: str) -> None:
     """Write a dataset folder; ``dataset.json`` comes last, so that a folder that has it is complete.
 
@@ -88,7 +93,7 @@ def save(samples: Samples, folder: Path, *, joint_set: str) -> None:
     images = folder / "images"
 
     def write(i: int) -> None:
-        path = images / f"{i:06d}.png"
+        path = image_file(folder, i)
         try:
             Image.fromarray(_straight(samples.image[i], samples.alpha[i])).save(path, compress_level=1)
         except OSError as error:
@@ -148,7 +153,7 @@ def load(folder: Path, *, joint_set: str, repair: str = REPAIR) -> Samples:
             raise AssetError(f"{folder / 'labels.safetensors'} holds no '{name}' of shape {(count, *shape)}", repair)
 
     def read(i: int) -> tuple[Tensor, Tensor]:
-        return _premultiplied(np.asarray(read_picture(folder / "images" / f"{i:06d}.png", "RGBA", repair)))
+        return _premultiplied(np.asarray(read_picture(image_file(folder, i), "RGBA", repair)))
 
     with ThreadPoolExecutor(2) as pool:
         pairs = list(pool.map(read, range(count)))

@@ -15,7 +15,7 @@ from posegen.datasets.records import Record
 from posegen.errors import AssetError, UsageError
 from posegen.geometry import from_spherical, rotmat_to_rotvec, rotvec_to_rotmat, uniform_sphere
 from posegen.geometry.viewpoint import view_rotation
-from posegen.report import sphere
+from posegen.report import mollweide, sphere
 from posegen.viewpoints import Viewpoints, angles, bin_name, collect, histogram, roll_name, summary, trunk_axes
 
 FILE = Path(__file__).parents[1] / "parity/data/viewpoint.json"
@@ -144,11 +144,11 @@ def test_the_picture_shows_where_the_cameras_are():
     rng = np.random.default_rng(0)
     even = spread("two", rng.uniform(-180, 180, 20_000), np.degrees(np.arcsin(rng.uniform(-1, 1, 20_000))))
     page = sphere.draw([left_above, even])
-    assert page.size[0] == 2 * (sphere.WIDTH + 2 * sphere.MARGIN)
-    x, y = (round(v) for v in sphere._place(92.0, 51.0))
+    assert page.size[0] == 2 * (mollweide.WIDTH + 2 * mollweide.MARGIN)
+    x, y = (round(v) for v in mollweide.place(92.0, 51.0))
     dark = np.asarray(page.convert("L")).astype(int)
     assert dark[y, x] < 60
-    other = round(sphere._place(-85.0, 51.0)[0])
+    other = round(mollweide.place(-85.0, 51.0)[0])
     assert dark[y, other] > 230
     panel = page.width // 2
     assert 100 < dark[y, panel + x] < 240  # evenly spread: neither none nor many
@@ -159,10 +159,10 @@ def test_a_place_of_the_map_is_where_its_cell_is_drawn():
     density = np.zeros((sphere.ELEVATIONS, sphere.AZIMUTHS))
     density[sphere.ELEVATIONS * 3 // 4 :] = 1.0
     drawn = np.asarray(sphere._map(density, 1.0).convert("L")).astype(int)
-    ellipse = math.pi / 4 * sphere.WIDTH * sphere.HEIGHT
+    ellipse = math.pi / 4 * mollweide.WIDTH * mollweide.HEIGHT
     assert (drawn < 128).sum() / ellipse == pytest.approx(0.25, abs=0.005)
-    _, y = sphere._place(0.0, 30.0)
-    assert drawn[: round(y) - sphere.TITLE - 2, sphere.WIDTH // 2].max() < 128
+    _, y = mollweide.place(0.0, 30.0)
+    assert drawn[: round(y) - mollweide.TITLE - 2, mollweide.WIDTH // 2].max() < 128
 
 
 def test_summary():
