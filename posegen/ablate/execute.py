@@ -15,13 +15,12 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from posegen import run
+from posegen import plugins, run
 from posegen.ablate.cells import Cell
 from posegen.ablate.recipe import Ablation
 from posegen.ablate.table import tabulate
 from posegen.checkpoint import disk_error, write_text
 from posegen.config import to_toml
-from posegen.discovery import one_line
 from posegen.doctor import usable_cpus
 from posegen.errors import PosegenError
 from posegen.report import ablation as report
@@ -81,7 +80,9 @@ def work(cell: Cell, cells: Sequence[Cell], console: Console | None = None) -> E
     except PosegenError as error:
         return Ended(cell, error)
     except Exception as error:  # an estimator of a third party may fail in any way
-        return Ended(cell, PosegenError(one_line(error), f"posegen run --resume --out {cell.folder}  shows where"))
+        found = plugins.failure(error)
+        again = f"posegen run --resume --debug --out {cell.folder}  shows where"
+        return Ended(cell, type(found)(found.message, again))
     return Ended(cell, None)
 
 

@@ -87,10 +87,9 @@ def main() -> None:
             from posegen.cli import usage
 
             _fail(usage.explain(error), debug)
-        from posegen.discovery import one_line
+        from posegen import plugins as installed
 
-        advice = "run again with --debug, and paste that and `posegen doctor` into a bug report"
-        _fail(PosegenError(f"unexpected {one_line(error)}", advice), debug)
+        _fail(installed.failure(error), debug)
 
 
 def _fail(error: PosegenError, debug: bool) -> None:

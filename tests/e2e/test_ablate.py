@@ -141,8 +141,9 @@ def test_a_cell_may_fail_in_any_way(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text('metrics = ["usd.mpjpe"]\n[rows]\n')
     made = read(str(tmp_path / "mine.toml"), [*SMALL, *own])
     errors = ablate(made, cells(made, (0,), tmp_path / "out"), tmp_path / "out")
-    assert set(errors) == {"bad/0"} and errors["bad/0"].message == "RuntimeError: out of paint"
-    assert f"--resume --out {tmp_path / 'out/bad/0'}" in errors["bad/0"].hint
+    assert set(errors) == {"bad/0"} and errors["bad/0"].exit_code == 4
+    assert errors["bad/0"].message == "plugin posegen-blobs 1.0 failed: RuntimeError: out of paint"
+    assert f"--resume --debug --out {tmp_path / 'out/bad/0'}" in errors["bad/0"].hint
     assert [row["row"] for row in table(tmp_path / "out")["rows"]] == ["before", "good"]
 
 
