@@ -159,6 +159,7 @@ class TestRecipe:
             (RECIPE, ("loop.batch=none",), "loop.batch = none (--set)"),
             (RECIPE, ('metrics=["usd.mpjp"]',), "the metric 'usd.mpjp' is none"),
             (RECIPE, ('metrics=["ind.mpjpe"]',), "the metric 'ind.mpjpe' is of no split"),
+            (RECIPE, ("evaluate.splits=[]",), "evaluate.splits (--set): there is nothing to measure"),
             (RECIPE, ("seeds=[]",), "seeds = [] (--set)"),
             (RECIPE, (f"seeds=[0, {2**63}]",), f"seeds.1 = {2**63} (--set)"),
             (RECIPE, ("grid.loop.batch=3",), "grid.loop.batch = 3 (--set) is no list"),
