@@ -19,7 +19,7 @@ from posegen.errors import PluginError, PosegenError, UsageError
 from posegen.layers import Key, Layer
 from posegen.options import Options
 from posegen.pace import paced
-from posegen.settings import Selection, Settings
+from posegen.settings import EvaluateSettings, Selection, Settings
 
 PROTOCOLS: dict[str, type] = {
     "renderer": protocols.Renderer,
@@ -73,7 +73,7 @@ def complete(settings: Settings, given: Layer | None = None) -> Settings:
 def _check_names(settings: Settings, given: Layer) -> None:
     """Raises UsageError, with key and source, for a split or a dataset that does not exist, or is not replayed."""
     checks: dict[Key, Callable[[], object]] = {
-        ("evaluate", "splits"): lambda: open.check(settings.evaluate.splits),
+        ("evaluate", "splits"): lambda: _check_splits(settings.evaluate),
         ("evaluate", "datasets"): lambda: registry.judged(settings.evaluate.datasets),
         ("retain", "dataset"): lambda: settings.retain.dataset and registry.parse(settings.retain.dataset),
         ("retain", "replay"): lambda: _check_replay(settings),
@@ -84,6 +84,14 @@ def _check_names(settings: Settings, given: Layer) -> None:
         except UsageError as error:
             source = given[key].source if key in given else DEFAULT
             raise UsageError(f"{'.'.join(key)} ({source}): {error.message}", error.hint) from error
+
+
+def _check_splits(chosen: EvaluateSettings) -> None:
+    """Raises UsageError for a split that does not exist, and where there is nothing to measure."""
+    if not (chosen.splits or chosen.datasets):
+        hint = f"choose among {', '.join(open.NAMES)}"
+        raise UsageError("there is nothing to measure, as evaluate.datasets is empty too", hint)
+    open.check(chosen.splits)
 
 
 def _check_replay(settings: Settings) -> None:

@@ -59,20 +59,22 @@ def from_file(path: Path, label: str, components: Iterable[str]) -> Layer:
     return {named(key, components): given for key, given in found}
 
 
-def from_assignments(assignments: Iterable[str], components: Iterable[str]) -> Layer:
+def from_assignments(
+    assignments: Iterable[str], components: Iterable[str], option: str = "--set", example: str = "feedback.w2=0.2"
+) -> Layer:
     """The values of ``--set a.b=c``. c is read as a TOML value, and as plain text where it is none.
 
-    Raises UsageError for an assignment without key or ``=``.
+    option, example: what they were given by. Raises UsageError for an assignment without key or ``=``.
     """
     layer = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         key = tuple(part.strip() for part in name.split("."))
         if not equals or not all(key):
-            raise UsageError(f"--set {assignment} is not an assignment", "like --set feedback.w2=0.2")
+            raise UsageError(f"{option} {assignment} is not an assignment", f"like {option} {example}")
         value = _parse(text.strip())
         nested = flat(value, key) if isinstance(value, dict) else [(key, value)]
-        layer.update({named(k, components): Given(v, Source("--set")) for k, v in nested})
+        layer.update({named(k, components): Given(v, Source(option)) for k, v in nested})
     return layer
 
 

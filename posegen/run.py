@@ -39,7 +39,8 @@ def run(settings: Settings, out: Path, *, resume: bool = False, console: Console
     with _opened(settings, out, resume, console) as context:
         _check_generates(context.directory)
         result = stages.complete(context)
-        context.track.console.print(summary.before_after(result))
+        if result["splits"]:
+            context.track.console.print(summary.before_after(result))
         if WORST in result.get("by", {}):
             context.track.console.print(summary.parts_before_after(result, WORST))
         if "datasets" in result:
@@ -81,6 +82,8 @@ def evaluate(settings: Settings, *, by: Sequence[str] = (), console: Console | N
     """
     scores.check_groupings("the open benchmark", by, tuple(GROUPINGS))
     open.check(settings.evaluate.splits)
+    if not settings.evaluate.splits:
+        raise UsageError("evaluate.splits is empty: there is nothing to measure", "--dataset NAME  measures a dataset")
     parts, track = bench(settings), Track(None, console)
     if parts.estimator.module is not None:
         parts.estimator.module.requires_grad_(False).eval()

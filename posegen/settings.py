@@ -8,11 +8,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from posegen.options import Options
+from posegen.options import Options, absolute
+
+
+def _located(dataset: str) -> str:
+    """NAME:PATH with an absolute path."""
+    name, _, path = dataset.partition(":")
+    return f"{name}:{absolute(path)}" if path else dataset
+
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Dataset = Annotated[str, AfterValidator(_located)]
 
 
 class Selection(Options):
@@ -159,7 +167,7 @@ class RetainSettings(Options):
     """Who stands in these renders, as in loop.others; empty: whom the run's own renderer draws."""
     facing: PositiveFloat = 50.0
     """Standard deviation of their azimuth, degrees: people in photographs mostly face the camera."""
-    dataset: str | None = None
+    dataset: Dataset | None = None
     """NAME or NAME:PATH: a dataset with pictures and labels that is replayed in place of renders."""
     weights: NonNegativeFloat = 0.0
     """Weight of the squared distance to the original weights."""
@@ -207,7 +215,7 @@ class FinetuneSettings(Options):
 class EvaluateSettings(Options):
     splits: tuple[str, ...] = ("ind", "usd", "ood_people", "ood_action", "real")
     """Splits of the open benchmark to measure."""
-    datasets: tuple[str, ...] = ()
+    datasets: tuple[Dataset, ...] = ()
     """NAME or NAME:PATH: datasets that you have, measured by ``posegen run`` before and after as well, by their usual
     protocols."""
     samples: PositiveInt = 200
@@ -229,7 +237,7 @@ class Settings(Options):
     discriminator: Selection = Selection(name="parts")
     motion: Selection = Selection(name="starter")
     photos: Selection = Selection(name="starter")
-    real_poses: str | None = None
+    real_poses: Dataset | None = None
     """amass, amass:PATH or bvh:PATH: what the discriminator calls human, in place of the motion's training clips."""
     camera: CameraSettings = CameraSettings()
     generator: GeneratorSettings = GeneratorSettings()

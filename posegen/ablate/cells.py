@@ -38,9 +38,12 @@ class Cell:
         return "/".join(part for part in (self.column, self.row, str(self.seed)) if part)
 
     def state(self) -> Literal["done", "interrupted", "new"]:
-        """Raises UsageError if its directory holds another run."""
+        """Raises UsageError if its directory holds another run, or cannot be for a file in its place."""
         directory = RunDirectory(self.folder)
         if not directory.settings.is_file():
+            there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+            if not there.is_dir():
+                raise UsageError(f"{there} is a file, and {self.folder} is to be a folder", "choose another --out")
             return "new"
         if directory.settings.read_text(encoding="utf-8") != to_toml(self.settings):
             raise UsageError(f"{self.folder} holds a run with other settings", "choose another --out")
@@ -68,7 +71,7 @@ def cells(ablation: Ablation, seeds: Sequence[int], out: Path) -> list[Cell]:
         for row, in_row in ablation.rows.items():
             sections = [ablation.settings, in_column, in_row]
             changes = ", ".join(f"{'.'.join(k)}={g.value}" for k, g in (in_column | in_row).items())
-            for seed in seeds:
+            for seed in dict.fromkeys(seeds):
                 configuration = config.load(base, {"--seeds": ("seed", seed)}, (), sections)
                 settings = complete(configuration.settings, configuration.given)
                 _check_metrics(ablation, settings)

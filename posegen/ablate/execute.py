@@ -5,10 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,6 +130,19 @@ def _end_with_parent() -> None:
     os._exit(1)  # what it was doing can be taken up again
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that start within never hear Ctrl-C, not even while they import: the command answers, and ends them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _in_processes(waiting: Sequence[Cell], cells: Sequence[Cell], jobs: int) -> Iterator[Ended]:
     """Each process has its share of the cores: two processes of one thread beat one process of two."""
     threads = max(1, usable_cpus() // jobs)
@@ -139,7 +154,9 @@ def _in_processes(waiting: Sequence[Cell], cells: Sequence[Cell], jobs: int) -> 
         initargs=(threads,),
     ) as pool:
         try:
-            for future in as_completed([pool.submit(work, cell, cells) for cell in waiting]):
+            with _deaf():
+                futures = [pool.submit(work, cell, cells) for cell in waiting]
+            for future in as_completed(futures):
                 yield future.result()
         except BrokenProcessPool as error:
             raise PosegenError("a process ended abruptly, as for want of memory", "use fewer --jobs") from error

@@ -6,19 +6,22 @@ import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import product
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, NonNegativeInt, ValidationError
+from pydantic import Field, ValidationError
 
 from posegen import layers, recipes
+from posegen.ablate.grid import crossed, from_options
 from posegen.config import COMPONENTS, explain
 from posegen.errors import UsageError, nearest
 from posegen.layers import Given, Layer
 from posegen.options import Options
 
 BEFORE = "before"  # the row without any fine-tuning: what every run measures first
-NAME = re.compile(r"[A-Za-z0-9][\w.,=+-]*")
+NAME = re.compile(r"(?!table\.)[A-Za-z0-9][\w.,=+-]*")
+DEPTH = {"settings": 1, "grid": 1, "columns": 2, "rows": 2}  # after so many parts, the keys of a section are settings
+LARGEST = 2**63 - 1  # as torch takes a seed
+MOST = 1000  # seeds; more are a slip of the hand
 
 
 class Keys(Options):
@@ -28,7 +31,7 @@ class Keys(Options):
     """Recipe, or recipes, under every cell."""
     reference: str = BEFORE
     """The row that the others are compared with; ``before`` is no fine-tuning."""
-    seeds: tuple[NonNegativeInt, ...] = Field((0, 1, 2), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, le=LARGEST)], ...] = Field((0, 1, 2), min_length=1)
     """One run a cell and seed."""
     metrics: tuple[str, ...] = Field(("usd.mpjpe", "usd.pa_mpjpe", "ind.mpjpe", "real.mpjpe"), min_length=1)
     """SPLIT.METRIC of the open benchmark, or DATASET.METRIC of ``evaluate.datasets``: the columns of the table."""
@@ -67,13 +70,14 @@ def read(recipe: str, assignments: Iterable[str] = (), grid: Iterable[str] = ())
     if not tables.keys() & {"rows", "columns", "grid"}:
         written, tables = {("base",): Given(str(path), layers.Source(label))}, {}
     asked = {_place(key): value for key, value in layers.from_assignments(assignments, ()).items()}
-    asked |= {("grid", *key): value for key, value in layers.from_assignments(grid, ()).items()}
+    asked |= {("grid", *key): value for key, value in from_options(grid).items()}
     stack = [{_named(key): value for key, value in layer.items()} for layer in (written, asked)]
     given = stack[0] | stack[1]
     try:
         keys = Keys.model_validate(layers.nest(given))
     except ValidationError as error:
-        raise explain(error, Keys, given) from error
+        raise explain(error, Keys, given, where="docs/ablate.md  has every key") from error
+    _check_keys(given, asked, tables)
     columns, rows = ({n: _section(stack, s, n) for n in _names(s, tables, given)} for s in ("columns", "rows"))
     ablation = Ablation(
         name=path.stem,
@@ -81,7 +85,7 @@ def read(recipe: str, assignments: Iterable[str] = (), grid: Iterable[str] = ())
         keys=keys,
         settings=_section(stack, "settings"),
         columns=columns or {"": {}},
-        rows=_crossed(rows, _axes(given)),
+        rows=crossed(rows, {key[1:]: value for key, value in given.items() if key[0] == "grid"}),
     )
     check(ablation)
     return ablation
@@ -93,10 +97,7 @@ def chosen(layers_of: dict[str, Layer], names: str | None, what: str) -> dict[st
         return layers_of
     for name in (wanted := [n.strip() for n in names.split(",")]):
         if name not in layers_of:
-            known = ", ".join(n for n in layers_of if n) or "none"
-            raise UsageError(
-                f"there is no {what} '{name}'", f"{nearest(name, list(layers_of))} there are: {known}".strip()
-            )
+            raise _unknown(what, name, layers_of)
     return {name: layers_of[name] for name in layers_of if name in wanted}
 
 
@@ -104,23 +105,46 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """``0,1,2`` or ``0-4`` -> seeds. Raises UsageError."""
     seeds: list[int] = []
     for part in text.split(","):
-        if not (match := re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)):
-            raise UsageError(f"--seeds {text} is no list of seeds", "like --seeds 0,1,2 or --seeds 0-4")
-        seeds += range(int(match[1]), int(match[2] or match[1]) + 1)
-    if not seeds:
-        raise UsageError(f"--seeds {text} holds no seed", "like --seeds 0,1,2 or --seeds 0-4")
-    return tuple(dict.fromkeys(seeds))
+        match = re.fullmatch(r"\s*(\d{1,19})(?:-(\d{1,19}))?\s*", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not first <= last <= LARGEST:
+            hint = f"like --seeds 0,1,2 or --seeds 0-4, none above {LARGEST}"
+            raise UsageError(f"--seeds '{text}' is no list of seeds", hint)
+        if len(seeds) + last - first >= MOST:
+            raise UsageError(f"--seeds '{text}' is more than {MOST} seeds", "every row is run with each of them")
+        seeds += range(first, last + 1)
+    return tuple(seeds)
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
+    there = [n for n in known if n]
+    return UsageError(
+        f"there is no {what} '{name}'", f"{nearest(name, there)} there are: {', '.join(there) or 'none'}".strip()
+    )
+
+
+def _check_keys(given: Layer, asked: Layer, tables: dict[str, Any]) -> None:
+    """Raises UsageError for a seed of a section's own, and for a row or column of ``--set`` that is none of the
+    recipe's: a slip in a name would run the real one without its setting."""
+    for key, value in given.items():
+        if key[DEPTH.get(key[0], len(key)) :] == ("seed",):
+            raise UsageError(
+                f"'seed' ({value.source}) cannot be set in an ablation: every row is run with each of its seeds",
+                "--seeds 0,1,2, or seeds = [0, 1, 2] in the recipe",
+            )
+    for key in (key for key in asked if DEPTH.get(key[0]) == 2):
+        if (known := tables.get(key[0])) and key[1] not in known:
+            error = _unknown(key[0].removesuffix("s"), key[1], known)
+            raise UsageError(f"{'.'.join(key)} (--set): {error.message}", error.hint)
 
 
 def _place(key: layers.Key) -> layers.Key:
-    if key[0] == "seed":
-        raise UsageError("'seed' is not one setting of all cells", "--seeds 0,1,2")
     return key if key[0] in Keys.model_fields else ("settings", *key)
 
 
 def _named(key: layers.Key) -> layers.Key:
-    """A component's name alone is its choice, in a section as in a run's recipe."""
-    depth = {"settings": 1, "columns": 2, "rows": 2}.get(key[0], len(key))
+    """A component's name alone is its choice, in a section as in a run's recipe; a grid names its rows by it."""
+    depth = len(key) if key[0] == "grid" else DEPTH.get(key[0], len(key))
     return (*key[:depth], *layers.named(key[depth:], COMPONENTS))
 
 
@@ -137,39 +161,14 @@ def _section(stack: Iterable[Layer], *prefix: str) -> Layer:
     return layers.merge(found, COMPONENTS)
 
 
-def _axes(given: Layer) -> list[list[tuple[str, Layer]]]:
-    """Each key of the grid as (name, layer) of every value."""
-    grid = {tuple(".".join(key[1:]).split(".")): value for key, value in given.items() if key[0] == "grid"}
-    ends = [path[-1] for path in grid]
-    axes = []
-    for path, listed in grid.items():
-        if not (isinstance(listed.value, list) and listed.value):
-            raise UsageError(f"grid.{'.'.join(path)} = {listed.value!r} ({listed.source}) is no list", "like [0, 0.1]")
-        title = path[-1] if ends.count(path[-1]) == 1 else ".".join(path)
-        setting = layers.named(path, COMPONENTS)
-        axes.append([(f"{title}={_short(value)}", {setting: Given(value, listed.source)}) for value in listed.value])
-    return axes
-
-
-def _short(value: Any) -> str:
-    return re.sub(r"[^\w.+-]+", "_", str(value)).strip("_")
-
-
-def _crossed(rows: dict[str, Layer], axes: list[list[tuple[str, Layer]]]) -> dict[str, Layer]:
-    """Every row with every combination of the grid."""
-    return {
-        ",".join(name for name, _ in combination if name): layers.merge([c for _, c in combination], COMPONENTS)
-        for combination in product(rows.items() or [("", {})], *axes)
-    }
-
-
 def check(ablation: Ablation) -> None:
     """Raises UsageError for rows and columns that cannot be, and for a reference that is none of the rows."""
     if "" in ablation.rows:
         raise UsageError(f"{ablation.name} compares nothing", "give it rows, or --grid feedback.w2=[0, 0.1]")
     for name in (*ablation.rows, *(n for n in ablation.columns if n)):
         if not NAME.fullmatch(name) or name == BEFORE:
-            raise UsageError(f"'{name}' cannot be a row or column", "letters, digits and . , = + - _; not 'before'")
+            hint = "letters, digits and . , = + - _; not 'before', nor like 'table.txt'"
+            raise UsageError(f"'{name}' cannot be a row or column", hint)
     if (reference := ablation.keys.reference) not in (BEFORE, *ablation.rows):
         hint = nearest(reference, list(ablation.rows)) or "--set reference=NAME"
         raise UsageError(f"the reference '{reference}' is no row", f"{hint}: {', '.join((BEFORE, *ablation.rows))}")

@@ -68,7 +68,8 @@ def ablate(
     from posegen.ablate import cells as grids
 
     folder = out or Path("runs") / f"ablate-{ablation.name}"
-    cells = grids.cells(ablation, recipes.parse_seeds(some_seeds) if some_seeds else ablation.keys.seeds, folder)
+    chosen = ablation.keys.seeds if some_seeds is None else recipes.parse_seeds(some_seeds)
+    cells = grids.cells(ablation, chosen, folder)
     if dry_run:
         _show(cells)
         return

@@ -12,10 +12,10 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from posegen.checkpoint import write_text
 from posegen.report.summary import TITLES
+from posegen.report.uncut import UncutTable
 from posegen.scoring.protocols import METRICS
 
 BETTER_HIGHER = ("pck", "pa_pck", "pck50", "auc", "auc_3dpw")
@@ -25,18 +25,18 @@ WIDTH = 160  # of table.txt
 def write(table: Mapping[str, Any], out: Path) -> None:
     """table.json, table.csv, table.md and table.txt in a folder. Raises PosegenError when the disk is full."""
     text = io.StringIO()
-    Console(file=text, width=WIDTH, color_system=None).print(rich(table))
+    Console(file=text, width=WIDTH, color_system=None, soft_wrap=True).print(rich(table))
     write_text(out / "table.json", json.dumps(table, indent=1) + "\n")
     write_text(out / "table.csv", comma_separated(table))
     write_text(out / "table.md", markdown(table))
     write_text(out / "table.txt", "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
 
 
-def rich(table: Mapping[str, Any]) -> Table:
+def rich(table: Mapping[str, Any]) -> UncutTable:
     """Three lines a row, for 80 columns: mean ± half its interval; the difference to the reference; its interval."""
     reference, grouped = table["reference"], any(row["column"] for row in table["rows"])
     note = f"mean ± half the 95 % interval over n seeds; below: difference to {reference}, its interval, paired by seed"
-    made = Table(
+    made = UncutTable(
         title=table["title"],
         caption=note,
         caption_justify="left",
@@ -44,9 +44,9 @@ def rich(table: Mapping[str, Any]) -> Table:
         pad_edge=False,
         collapse_padding=True,
     )
-    for name, key in (*((("", "column"),) if grouped else ()), ("row", "row")):
-        made.add_column(name, min_width=max((len(row[key]) for row in table["rows"]), default=0))
-    made.add_column("n", justify="right", min_width=2)
+    for name in (*(("",) if grouped else ()), "row"):
+        made.add_column(name)
+    made.add_column("n", justify="right")
     for metric in table["metrics"]:  # where there is no room for all, these break between words
         made.add_column(_title(metric), justify="right")
     last = ""

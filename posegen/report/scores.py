@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from posegen.errors import UsageError, nearest
 from posegen.report import summary
+from posegen.report.uncut import UncutTable
 from posegen.scoring.protocols import METRICS
 
 OFFICIAL = {
@@ -47,8 +47,8 @@ def show(result: Mapping[str, Any], by: Sequence[str], console: Console) -> None
         console.print(_parts(grouping, result["by"][grouping]))
 
 
-def _overall(result: Mapping[str, Any]) -> Table:
-    table = Table()
+def _overall(result: Mapping[str, Any]) -> UncutTable:
+    table = UncutTable()
     for column in ("metric", "mean", "95 % interval", "unit"):
         table.add_column(column, justify="left" if column in ("metric", "unit") else "right")
     for name, (title, digits) in OFFICIAL.items():
@@ -63,8 +63,8 @@ def _overall(result: Mapping[str, Any]) -> Table:
     return table
 
 
-def _parts(grouping: str, parts: Mapping[str, Mapping[str, Any]]) -> Table:
-    table = Table()
+def _parts(grouping: str, parts: Mapping[str, Mapping[str, Any]]) -> UncutTable:
+    table = UncutTable()
     table.add_column(grouping)
     table.add_column("people", justify="right")
     names = list(next(iter(parts.values())))

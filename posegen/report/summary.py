@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from posegen.evaluate import GROUPINGS, METRICS
+from posegen.report.uncut import UncutTable
 from posegen.scoring.protocols import METRICS as PUBLISHED
 
 TITLES = {"mpjpe": "MPJPE", "pa_mpjpe": "PA-MPJPE", "n_mpjpe": "N-MPJPE", "pck": "PCK@150"}
@@ -24,7 +24,7 @@ def title(estimator: str, weights: str) -> str:
     return f"{estimator} ({weights})" if weights else estimator
 
 
-def before_after(result: Mapping[str, Any]) -> Table:
+def before_after(result: Mapping[str, Any]) -> UncutTable:
     """One row a split: each metric before -> after, and the relative change of MPJPE with its 95 % interval."""
     name = title(result["estimator"], result.get("weights", ""))
     table = _table(f"{name}, before → after fine-tuning", result["protocol"])
@@ -37,9 +37,9 @@ def before_after(result: Mapping[str, Any]) -> Table:
     return table
 
 
-def parts_before_after(result: Mapping[str, Any], split: str) -> Table:
+def parts_before_after(result: Mapping[str, Any], split: str) -> UncutTable:
     """One row a part of a split, by where the person is seen from and how it lies in the picture: before -> after."""
-    table = Table(title=f"where it fails: parts of {split}", box=SIMPLE_HEAD, pad_edge=False, padding=0)
+    table = UncutTable(title=f"where it fails: parts of {split}", box=SIMPLE_HEAD, pad_edge=False, padding=0)
     table.add_column("seen from ", no_wrap=True)
     for column in ("images ", "MPJPE ", "PA-MPJPE "):
         table.add_column(column, justify="right", no_wrap=True)
@@ -54,10 +54,10 @@ def parts_before_after(result: Mapping[str, Any], split: str) -> Table:
     return table
 
 
-def datasets(result: Mapping[str, Any]) -> Table:
+def datasets(result: Mapping[str, Any]) -> UncutTable:
     """One row a metric of each of the user's datasets: before -> after, and the change."""
     name = title(result["estimator"], result.get("weights", ""))
-    table = Table(title=f"{name}, before → after, datasets", box=SIMPLE_HEAD, pad_edge=False, padding=0)
+    table = UncutTable(title=f"{name}, before → after, datasets", box=SIMPLE_HEAD, pad_edge=False, padding=0)
     for column in ("dataset", "metric", "before → after", "change"):
         table.add_column(f"{column} ", no_wrap=True, justify="left" if column in ("dataset", "metric") else "right")
     for dataset, outcome in result["datasets"].items():
@@ -71,9 +71,9 @@ def datasets(result: Mapping[str, Any]) -> Table:
     return table
 
 
-def _table(title: str, caption: str) -> Table:
+def _table(title: str, caption: str) -> UncutTable:
     """Narrow enough for 80 columns."""
-    table = Table(title=title, caption=caption, caption_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=0)
+    table = UncutTable(title=title, caption=caption, caption_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=0)
     table.add_column("split", no_wrap=True)
     return table
 
@@ -85,7 +85,7 @@ def _change(change: Mapping[str, float] | None) -> str:
     return f"[{colour}]{change['mean']:+.1f}%[/] [dim]\\[{change['low']:+.0f}, {change['high']:+.0f}][/]"
 
 
-def figures(title: str, splits: Mapping[str, Any], caption: str) -> Table:
+def figures(title: str, splits: Mapping[str, Any], caption: str) -> UncutTable:
     """One row a split: each metric with its 95 % interval."""
     table = _table(title, caption)
     for metric in METRICS:
@@ -96,9 +96,9 @@ def figures(title: str, splits: Mapping[str, Any], caption: str) -> Table:
     return table
 
 
-def parts(grouping: str, splits: Mapping[str, Mapping[str, Any]]) -> Table:
+def parts(grouping: str, splits: Mapping[str, Mapping[str, Any]]) -> UncutTable:
     """One row a part, one column a split: the mean MPJPE, and of how many pictures."""
-    table = Table(title=f"MPJPE by {grouping}, mm (images)", box=SIMPLE_HEAD, pad_edge=False, padding=0)
+    table = UncutTable(title=f"MPJPE by {grouping}, mm (images)", box=SIMPLE_HEAD, pad_edge=False, padding=0)
     table.add_column(f"{grouping} ", no_wrap=True)
     for split in splits:
         table.add_column(f"{split} ", justify="right", no_wrap=True)

@@ -39,9 +39,10 @@ def test_options_with_commas_may_be_given_again(posegen):
         (["paper-priors", "--rows", "norml"], "there is no row 'norml'"),
         (["paper-priors", "--rows", "uniform,spherical"], "the reference 'normal' is no row"),
         (["paper-priors", "--columns", "spin"], "there is no column 'spin'"),
-        (["paper-priors", "--seeds", "x"], "--seeds x is no list of seeds"),
+        (["paper-priors", "--seeds", "x"], "--seeds 'x' is no list of seeds"),
+        (["paper-priors", "--seeds", ""], "--seeds '' is no list of seeds"),
         (["paper-priors", "--set", "loop.sample=3"], "unknown key 'loop.sample'"),
-        (["quick", "--grid", "loop.samples=3"], "grid.loop.samples = 3"),
+        (["quick", "--grid", "loop.samples=3"], "grid.loop.samples = 3 (--grid)"),
     ],
 )
 def test_mistakes(posegen, arguments, message):

@@ -113,6 +113,12 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
     assert "Traceback" not in err
 
 
+def test_ctrl_c_while_it_is_imported_is_quiet(command, tmp_path):
+    (tmp_path / "typer.py").write_text("import signal, time\nsignal.raise_signal(signal.SIGINT)\ntime.sleep(60)\n")
+    ended = command("run", "--dry-run", site=tmp_path)
+    assert (ended.code, ended.out, ended.err) == (130, "", "")
+
+
 def test_an_unknown_verb(posegen):
     ended = posegen("rnu")
     assert ended.code == 2 and "rnu" in ended.err

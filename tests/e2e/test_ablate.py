@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from posegen import recipes
+from posegen.ablate import execute
 from posegen.ablate.cells import Cell, cells
 from posegen.ablate.execute import ablate
 from posegen.ablate.recipe import Ablation, chosen, read
@@ -188,6 +190,15 @@ def test_the_processes_end_with_the_command_that_is_killed(tmp_path: Path) -> No
             process.kill()
     for folder in folders:
         _until(lambda folder=folder: _is_free(folder))
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals of POSIX")
+def test_the_processes_never_hear_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command alone answers: theirs would be a traceback each. Here they say which signals are blocked."""
+    monkeypatch.setattr(execute, "work", signal.pthread_sigmask)
+    ask: list[Any] = [signal.SIG_BLOCK]
+    assert list(execute._in_processes(ask, [], jobs=1)) == [{signal.SIGINT}]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set(), "here it is heard again"
 
 
 def _is_free(folder: Path) -> bool:

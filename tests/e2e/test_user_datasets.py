@@ -138,11 +138,15 @@ def test_one_that_is_not_there_stops_a_run_before_it_starts(tmp_path: Path) -> N
 
 
 def test_the_command_line_shows_it(root: Path, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
-    monkeypatch.setattr("sys.argv", ["posegen", *arguments("run", tmp_path / "out", **{DATASETS: [f"3dpw:{root}"]})])
+    """Alone, where no split of the open benchmark is asked for."""
+    own = {DATASETS: [f"3dpw:{root}"], "evaluate__splits": []}
+    monkeypatch.setattr("sys.argv", ["posegen", *arguments("run", tmp_path / "out", **own)])
     with pytest.raises(SystemExit) as end:
         main()
     assert not end.value.code
     found = json.loads((tmp_path / "out/result.json").read_text())["datasets"]["3dpw"]["metrics"]["mpjpe"]
-    shown = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip().startswith("3dpw ")]
+    out = capsys.readouterr().out
+    assert out.count("before → after") == 2, "the dataset's table has it in its title and in its head"
+    shown = [line.split() for line in out.splitlines() if line.strip().startswith("3dpw ")]
     numbers = [f"{found[when]['mean']:.1f}" for when in ("before", "after")]
     assert ["3dpw", "MPJPE", numbers[0], "→", numbers[1]] in [line[:5] for line in shown], shown

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from scipy import stats
 
 from posegen import UsageError, recipes
@@ -142,14 +143,28 @@ class TestRecipe:
         ("text", "assignments", "message"),
         [
             (RECIPE.replace('"a"', '"c"'), (), "the reference 'c' is no row"),
-            (RECIPE, ("rows.before.seed=3",), "'before' cannot be a row"),
-            (RECIPE, ("seed=3",), "'seed' is not one setting of all cells"),
+            ("[rows.before]\nloop.batch = 3\n", (), "'before' cannot be a row"),
+            ("[rows.'table.txt']\n", (), "'table.txt' cannot be a row"),
+            ("[rows.a]\n[columns.'table.csv']\n", (), "'table.csv' cannot be a row or column"),
+            (RECIPE, ("seed=3",), "'seed' (--set) cannot be set"),
+            (RECIPE, ("rows.b.seed=3",), "'seed' (--set) cannot be set"),
+            (RECIPE, ("grid.seed=[3]",), "'seed' (--set) cannot be set"),
+            ("[rows.a]\nseed = 3\n", (), "mine.toml, line 2) cannot be set"),
+            ("[columns.a]\nseed = 3\n[rows.b]\n", (), "mine.toml, line 2) cannot be set"),
+            ("[settings]\nseed = 3\n[rows.a]\n", (), "mine.toml, line 2) cannot be set"),
+            ("[rows.a]\n[grid]\nseed = [3]\n", (), "mine.toml, line 3) cannot be set"),
+            (RECIPE, ("rows.bb.loop.batch=8",), "rows.bb.loop.batch (--set): there is no row 'bb'"),
+            ("[rows.a]\n[columns.spin]\n", ("columns.spn.loop.batch=8",), "(--set): there is no column 'spn'"),
             (RECIPE, ("loop.sample=3",), "unknown key 'loop.sample' (--set)"),
             (RECIPE, ("loop.batch=none",), "loop.batch = none (--set)"),
             (RECIPE, ('metrics=["usd.mpjp"]',), "the metric 'usd.mpjp' is none"),
             (RECIPE, ('metrics=["ind.mpjpe"]',), "the metric 'ind.mpjpe' is of no split"),
+            (RECIPE, ("evaluate.splits=[]",), "evaluate.splits (--set): there is nothing to measure"),
             (RECIPE, ("seeds=[]",), "seeds = [] (--set)"),
+            (RECIPE, (f"seeds=[0, {2**63}]",), f"seeds.1 = {2**63} (--set)"),
             (RECIPE, ("grid.loop.batch=3",), "grid.loop.batch = 3 (--set) is no list"),
+            (RECIPE, ("grid.loop.batch=[3, 3]",), "(--set) has two values for one row 'batch=3'"),
+            (RECIPE, ("grid.retain.folder=['p/a', 'p_a']",), "has two values for one row 'folder=p_a'"),
             (RECIPE.replace("reference", "refrence"), (), "unknown key 'refrence'"),
             ("[rows.'a/b']\n", (), "'a/b' cannot be a row"),
             ("[rows.a]\nloop.samples = 'many'\n", (), "mine.toml, line 2"),
@@ -164,12 +179,48 @@ class TestRecipe:
         assert message in error.value.message
         assert error.value.hint
 
+    def test_a_slip_in_a_row_s_name_is_told_with_the_nearest(self, ablation: Any) -> None:
+        with pytest.raises(UsageError) as error:
+            ablation(RECIPE.replace("rows.b", "rows.plain"), "rows.plan.loop.batch=8")
+        assert error.value.hint == "did you mean 'plain'? there are: plain, a"
+
+    def test_a_recipe_without_rows_and_columns_takes_those_of_assignments(self) -> None:
+        made = read("quick", ("rows.a.loop.batch=8", "columns.lite.estimator.variant=lite"))
+        assert (list(made.columns), list(made.rows)) == (["lite"], ["a"])
+
+    def test_the_command_line_s_grid_takes_the_place_of_the_recipe_s(self, ablation: Any) -> None:
+        text = RECIPE.replace('"a"', '"before"') + "[grid]\nloop.batch = [8, 16]\n'finetune.lr' = [1e-3]\n"
+        made = ablation(text, "grid.loop.batch=[2]", grid=("loop.batch=[4]", "finetune.lr=[1]"))
+        assert list(made.rows) == ["b,batch=4,lr=1", "a,batch=4,lr=1"]
+
+    @pytest.mark.parametrize(
+        ("grid", "message"),
+        [
+            (("loop.batch",), "--grid loop.batch is not an assignment"),
+            (("loop.batch=3",), "grid.loop.batch = 3 (--grid) is no list"),
+            (("loop.batch=[3]", "loop.rounds=[1]", "loop.batch=[4]"), "--grid loop.batch is given twice"),
+            (("seed=[3]",), "'seed' (--grid) cannot be set"),
+        ],
+    )
+    def test_mistakes_of_a_grid_name_its_option(self, grid: tuple[str, ...], message: str) -> None:
+        with pytest.raises(UsageError) as error:
+            read("quick", (), grid)
+        assert message in error.value.message and "--set" not in error.value.hint
+
     def test_seeds(self) -> None:
         assert parse_seeds("0,1, 2") == (0, 1, 2)
-        assert parse_seeds("3-5,4,9") == (3, 4, 5, 9)
-        for wrong in ("", "a", "1-", "-3", "4-2"):
-            with pytest.raises(UsageError):
+        assert parse_seeds(f"3-5,9,{2**63 - 1}") == (3, 4, 5, 9, 2**63 - 1)
+        assert len(parse_seeds("0-999")) == 1000
+        for wrong in ("", "a", "1-", "-3", "4-2", "0,4-2", str(2**63), "9" * 5000):
+            with pytest.raises(UsageError, match="is no list of seeds"):
                 parse_seeds(wrong)
+        for many in ("0-100000000", "0-999,1000"):
+            with pytest.raises(UsageError, match="is more than 1000 seeds"):
+                parse_seeds(many)
+
+    def test_a_seed_that_is_given_twice_is_one(self, ablation: Any, tmp_path: Path) -> None:
+        made = ablation(RECIPE, "seeds=[3, 0, 3]")
+        assert [cell.name for cell in cells(made, made.keys.seeds, tmp_path)] == ["b/3", "b/0", "a/3", "a/0"]
 
     def test_only_some_rows(self, ablation: Any) -> None:
         made = ablation()
@@ -297,24 +348,28 @@ class TestForms:
         assert lines[i + 2].split() == ["[-15.8,", "-5.5]", "[-15.8,", "-5.5]"]
 
     def test_four_metrics_fit_a_narrow_terminal(self, measured: Any) -> None:
-        from rich.console import Console
-
         table = tabulate(*measured('metrics=["usd.mpjpe", "usd.pa_mpjpe", "usd.n_mpjpe", "usd.pck"]'), {})
         text = io.StringIO()
         Console(file=text, width=80).print(report.rich(table))
         assert text.getvalue().count("[-15.8, -5.5]") == 4 and "before" in text.getvalue()
 
-    def test_nothing_is_cut_where_there_is_no_room(self, measured: Any) -> None:
-        from rich.console import Console
-
+    @pytest.mark.parametrize("width", [40, 80])
+    def test_nothing_is_cut_where_there_is_no_room(self, measured: Any, width: int) -> None:
         table = tabulate(*measured('metrics=["usd.mpjpe", "usd.pa_mpjpe", "usd.n_mpjpe", "usd.pck"]'), {})
         for row in table["rows"]:
             row["column"], row["row"] = "a-long-column", f"{row['row']}-with-a-name"
         text = io.StringIO()
-        Console(file=text, width=80).print(report.rich(table))
-        assert "…" not in text.getvalue()
-        for word in ("a-long-column", "before-with-a-name", "246.3", "[-15.8,", "-5.5]"):
-            assert word in text.getvalue()
+        Console(file=text, width=width, soft_wrap=True).print(report.rich(table))
+        words = text.getvalue().split()
+        assert "…" not in text.getvalue() and {"a-long-column", "before-with-a-name"} <= set(words)
+        assert [words.count(word) for word in ("246.3", "-10.7", "[-15.8,", "-5.5]")] == [4, 4, 4, 4]
+
+    def test_nor_in_a_file(self, measured: Any, tmp_path: Path) -> None:
+        table = tabulate(*measured(), {})
+        for row in table["rows"]:
+            row["metrics"] = {f"split_{i}_of_many.mpjpe": row["metrics"]["usd.mpjpe"] for i in range(20)}
+        report.write(table | {"metrics": list(table["rows"][0]["metrics"])}, tmp_path)
+        assert (tmp_path / "table.txt").read_text().split().count("246.3") == 20
 
     def test_more_is_better_for_some(self) -> None:
         up = {"mean": 3.0, "low": 1.0, "high": 5.0}
@@ -332,8 +387,6 @@ class TestCells:
         assert found[0].state() == "interrupted"
 
     def test_what_is_done_is_not_run_again(self, measured: Any) -> None:
-        from rich.console import Console
-
         _, found = measured()
         assert list(execute(found, 1, Console(quiet=True))) == []
         assert list(execute(found, 2, Console(quiet=True))) == []
@@ -343,6 +396,16 @@ class TestCells:
         again = cells(ablation(RECIPE, "loop.batch=99"), (0,), tmp_path / "out")
         with pytest.raises(UsageError, match="holds a run with other settings"):
             again[0].state()
+
+    @pytest.mark.parametrize("name", ["", "a"])
+    def test_a_file_in_the_place_of_a_folder_is_refused(self, ablation: Any, tmp_path: Path, name: str) -> None:
+        file = tmp_path / "out" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("kept")
+        found = cells(ablation(), (0,), tmp_path / "out")
+        with pytest.raises(UsageError, match=f"{file} is a file"):
+            list(execute(found, 1, Console(quiet=True)))
+        assert list(tmp_path.rglob("run.toml")) == []
 
     def test_which_cells_share_what(self, tmp_path: Path) -> None:
         by_row = {cell.row: cell for cell in cells(read("tradeoff"), (0,), tmp_path)}

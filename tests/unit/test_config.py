@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from posegen import UsageError, config, recipes
+from posegen import UsageError, assemble, config, layers, recipes
 from posegen.settings import Selection, Settings
 
 
@@ -81,6 +82,29 @@ def test_none_takes_a_recipe_s_value_back(recipe):
     assert config.load([recipe("retain.average = 0.5")]).settings.retain.average == 0.5
     taken = config.load([recipe("retain.average = 0.5")], assignments=["retain.average=none"]).settings
     assert taken.retain.average is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "found"),
+    [
+        ("retain.folder", "photos", "HERE/photos"),
+        ("retain.folder", "~/photos", "HOME/photos"),
+        ("retain.folder", "/photos", "/photos"),
+        ("retain.dataset", "h36m:data", "h36m:HERE/data"),
+        ("evaluate.datasets", ["agora", "3dpw:~/3dpw"], ["agora", "3dpw:HOME/3dpw"]),
+        ("real_poses", "bvh:clips", "bvh:HERE/clips"),
+        ("estimator.checkpoint", "~nobody-has-this-name/tuned.pth", "HERE/~nobody-has-this-name/tuned.pth"),
+    ],
+)
+def test_paths_are_those_of_the_folder_in_which_they_were_given(recipe, tmp_path, monkeypatch, key, value, found):
+    home = tmp_path / "home"
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+    by_option = config.load((), None, [f"{key}={value}"])
+    for made in (by_option, config.load([recipe(f"{key} = {value!r}\n")])):
+        table = config.to_table(assemble.complete(made.settings))
+        shown = json.dumps(dict(layers.flat(table))[tuple(key.split("."))])
+        assert shown == json.dumps(found).replace("HERE", str(tmp_path)).replace("HOME", str(home))
 
 
 def test_a_component_in_short_form(recipe):

@@ -50,6 +50,11 @@ class TestBeforeAfter:
         assert "…" not in text
         assert max(len(line) for line in text.splitlines()) <= 80
 
+    def test_no_number_is_cut_in_a_narrow_terminal(self) -> None:
+        wide = result(ood_people=([1300.0, 1320.0, 1340.0], [1270.0, 1288.0, 1306.0]))
+        text = printed(summary.before_after(wide), width=40, soft_wrap=True)
+        assert "…" not in text and row(text, "ood_people").count("1320 → 1288") == 4
+
     def test_numbers(self) -> None:
         usd = row(self.TEXT, "usd")
         assert usd.count("320 → 288") == 4
@@ -80,6 +85,8 @@ def test_figures() -> None:
     low, high = splits["ind"]["mpjpe"]["low"], splits["ind"]["mpjpe"]["high"]
     assert row(text, "ind").count(f"20 [{low:.0f}, {high:.0f}]") == 4
     assert "blazepose" in text and "pck at 150 mm" in text
+    narrow = printed(summary.figures("blazepose", splits, PROTOCOL), width=40, soft_wrap=True)
+    assert row(narrow, "ind") in text
 
 
 class TestParts:
@@ -95,6 +102,8 @@ class TestParts:
         assert row(text, "below").split()[:5] == ["below", "3", "320", "→", "288"] and "-10.0%" in row(text, "below")
         assert "+10.0%" in row(text, "upside down")
         assert max(len(line) for line in text.splitlines()) <= 80
+        narrow = printed(summary.parts_before_after({"by": {"usd": by}}, "usd"), width=20, soft_wrap=True)
+        assert row(narrow, "below") == row(text, "below")
 
     def test_splits_side_by_side(self) -> None:
         ind, usd = (summarise(rows(values), 100) for values in ([70.0, 90.0], [200.0]))
