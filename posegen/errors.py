@@ -10,6 +10,11 @@ PLAIN = {
     r"Input should be a valid boolean.*": "is neither true nor false",
     r"Input should be a valid (list|tuple).*": "is not a list",
     r"Input should be a valid string": "is not text",
+    r"Input should be a valid dictionary.*": "is not a section",
+    r"Input is not a valid path.*": "is not a path",
+    r"Input should be a finite number": "is not a finite number",
+    r"Field required": "has too few items",
+    r"^\w+ should have (.*?) after validation, not (.*)": r"should have \1, not \2",
     r"^(Input|Value) ": "",
 }
 

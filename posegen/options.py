@@ -2,10 +2,44 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+"""What torch takes, and TOML can say."""
 
 
 class Options(BaseModel):
-    """Typed, frozen, and without unknown keys. Field descriptions become help text and documentation."""
+    """Typed, frozen, and without unknown keys. Numbers are finite, and ``~`` in a path is the user's home. Field
+    descriptions become help text and documentation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """pydantic takes it for 1."""
+        if any(isinstance(item, bool) for item in (value if isinstance(value, list | tuple) else [value])):
+            types = set(_types(cls.model_fields[info.field_name or ""].annotation))
+            if types & {int, float} and bool not in types:
+                raise PydanticKnownError("int_type" if int in types else "float_type")
+        return value
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _at_home(cls, value: Any) -> Any:
+        return tuple(map(_home, value)) if isinstance(value, tuple) else _home(value)
+
+
+def _home(value: Any) -> Any:
+    return value.expanduser() if isinstance(value, Path) and value.parts[:1] == ("~",) else value
+
+
+def _types(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    for part in get_args(annotation):
+        yield from _types(part)

@@ -50,6 +50,22 @@ def test_a_dry_run_shows_each_value_and_its_source(posegen):
         ),
         (["--device", "warp"], 2, "there is no device 'warp'", "--device cpu"),
         (["--device", "warp", "--dry-run"], 2, "there is no device 'warp'", "--device cpu"),
+        (["--device", "meta", "--dry-run"], 2, "there is no device 'meta'", "--device cpu"),
+        (["--seed", str(2**63)], 2, f"seed = {2**63} (--seed) should be less than {2**63}", "--dry-run"),
+        (
+            ["--renderer", "mesh", "--set", "renderer.light_colour=[1]"],
+            2,
+            "renderer.light_colour = [1] (--set) has too few items",
+            "--dry-run",
+        ),
+        (
+            ["--renderer", "mesh", "--set", "renderer.light_colour=[1, 2, 3, 4]"],
+            2,
+            "renderer.light_colour = [1, 2, 3, 4] (--set) should have at most 3 items, not 4",
+            "--dry-run",
+        ),
+        (["--set", "estimator.lr=true"], 2, "estimator.lr = true (--set) is not a number", "--dry-run"),
+        (["--set", "renderer.subject.x=3"], 2, "unknown key 'renderer.subject.x' (--set)", "subject is itself a value"),
     ],
 )
 def test_mistakes_end_in_one_sentence_and_a_hint(posegen, monkeypatch, tmp_path, arguments, code, message, hint):
