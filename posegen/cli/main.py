@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import re
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -27,6 +31,8 @@ from posegen.cli import (
 )
 from posegen.cli.verbs import Verb, Verbs
 from posegen.errors import PosegenError, UsageError
+
+MEMORY = "not enough memory|can't allocate memory|out of memory"  # as torch says it, of processors and of GPUs
 
 app = typer.Typer(
     cls=Verbs,
@@ -72,8 +78,10 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a pipe on Windows knows no check mark: that must not end a run
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"  # without a line of our code
     debug = "--debug" in sys.argv[1:]  # accepted anywhere, as the advice below is to append it
     try:
+        _check_place()
         arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
         sys.exit(app(args=arguments, prog_name="posegen", standalone_mode=False))
     except PosegenError as error:
@@ -85,10 +93,27 @@ def main() -> None:
             from posegen.cli import usage
 
             _fail(usage.explain(error), debug)
-        from posegen.discovery import one_line
+        _fail(_unexpected(error), debug)
 
-        advice = "run again with --debug, and paste that and `posegen doctor` into a bug report"
-        _fail(PosegenError(f"unexpected {one_line(error)}", advice), debug)
+
+def _check_place() -> None:
+    """Raises UsageError where the current folder was deleted: torch's libraries would end the process."""
+    try:
+        os.getcwd()  # noqa: PTH109
+    except FileNotFoundError as error:
+        raise UsageError("the folder in which you are is not there any more", "cd to another one") from error
+
+
+def _unexpected(error: Exception) -> PosegenError:
+    if isinstance(error, MemoryError) or re.search(MEMORY, str(error)):
+        advice = "lower loop.batch, finetune.batch or camera.size, --jobs of ablate, --size of render"
+        return PosegenError("there is not enough memory for this", advice)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # not of a file: of what is printed
+        return PosegenError("the output could not be written: the disk is full", "free some space")
+    from posegen.discovery import one_line
+
+    advice = "run again with --debug, and paste that and `posegen doctor` into a bug report"
+    return PosegenError(f"unexpected {one_line(error)}", advice)
 
 
 def _fail(error: PosegenError, debug: bool) -> None:
