@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -148,10 +149,10 @@ def bench(settings: Settings) -> Bench:
 
 def known_device(name: str) -> torch.device:
     """Raises UsageError for a device that no machine has."""
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"there is no device '{name}'", "--device cpu, or like cuda, cuda:1, mps, xpu") from error
+    with suppress(RuntimeError):
+        if (device := torch.device(name)).type != "meta":  # torch's stand-in for one, which computes nothing
+            return device
+    raise UsageError(f"there is no device '{name}'", "--device cpu, or like cuda, cuda:1, mps, xpu")
 
 
 def usable_device(name: str) -> torch.device:

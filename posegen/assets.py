@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import sys
 import tempfile
 import tomllib
@@ -112,7 +113,8 @@ def verify(name: str) -> str:
         raise AssetError(f"{path} is not the published file: its sha256 is {digest}", f"download it from {known.page}")
     if digest != registered()[name].get("sha256", digest):
         raise AssetError(
-            f"{path} has changed since it was registered", f"posegen assets set {name} {path}, if that was on purpose"
+            f"{path} has changed since it was registered",
+            f"{shlex.join(('posegen', 'assets', 'set', name, str(path)))}  if that was on purpose",
         )
     return f"sha256 {digest}"
 

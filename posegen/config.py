@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from posegen import layers, recipes
 from posegen.errors import UsageError, nearest, plain
-from posegen.layers import Key, Layer, Source
+from posegen.layers import Key, Layer, Source, shown
 from posegen.settings import Selection, Settings
 
 COMPONENTS = tuple(name for name, field in Settings.model_fields.items() if field.annotation is Selection)
@@ -96,26 +97,32 @@ def explain(
     where: what shows the keys and values that there are.
     """
     first = error.errors()[0]
-    loc = tuple(str(part) for part in first["loc"])
+    value, kind = first["input"], first["type"]
+    loc = tuple(str(part) for part in takewhile(lambda part: isinstance(part, str), first["loc"]))
     key = (*prefix, *loc)
-    source = next((given[key[:n]].source for n in range(len(key), 0, -1) if key[:n] in given), None)
-    if source is None:  # a whole section is unknown: its first key tells where it stands
+    leaf = next((key[:n] for n in range(len(key), 0, -1) if key[:n] in given), None)
+    if leaf:
+        key, source = leaf, given[leaf].source
+    else:  # a whole section is unknown: its first key tells where it stands
         source = next((g.source for k, g in given.items() if k[: len(key)] == key), DEFAULT)
     name = ".".join(key)
-    if first["type"] == "extra_forbidden":
+    if kind == "extra_forbidden":
         known = _fields(model, loc[:-1])
         keys = f"{'.'.join(key[:-1]) or 'settings'}: {', '.join(known) or 'no options'}"
         return UsageError(f"unknown key '{name}' ({source})", f"{nearest(loc[-1], known)} {keys}".strip())
-    if first["type"].startswith("model_"):
-        return UsageError(f"'{name}' is a section, not the value {first['input']!r} ({source})", f"set {name}.KEY")
-    if first["type"] == "missing":
-        return UsageError(f"'{name}' needs a value", f"--set {name}=VALUE")
-    known = re.findall(r"'([^']*)'", first["ctx"]["expected"]) if first["type"] == "literal_error" else []
+    if kind.startswith("model_"):
+        return UsageError(f"'{name}' is a section, not the value {shown(value)} ({source})", f"set {name}.KEY")
+    if isinstance(value, dict):
+        if kind == "missing":
+            return UsageError(f"'{name}' needs a value", f"--set {name}=VALUE")
+        return UsageError(f"unknown key '{name}.{next(iter(value), '')}' ({source})", f"{name} is itself a value")
+    known = re.findall(r"'([^']*)'", first["ctx"]["expected"]) if kind == "literal_error" else []
     wish = f"is not one of {', '.join(known)}" if known else plain(first["msg"])
-    value = first["input"]
     example = f"like {name} = {known[0]!r}" if known else where
-    shown = "none" if value is None else repr(value)
-    return UsageError(f"{name} = {shown} ({source}) {wish}", nearest(str(value), known) or example)
+    if kind == "tuple_type" and isinstance(value, str):
+        example = f"like {name} = [{value!r}]"
+    item = next((f"item {part + 1} of " for part in first["loc"] if isinstance(part, int) and kind != "missing"), "")
+    return UsageError(f"{item}{name} = {shown(value)} ({source}) {wish}", nearest(str(value), known) or example)
 
 
 def _split_options(tree: dict[str, Any], components: Iterable[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
+LARGE = {2**63: "2^63"}
 TYPES = {"integer": "integer", "number": "number", "boolean": "true or false", "null": "none", "object": "table"}
 
 
@@ -33,7 +34,8 @@ def _type(field: dict[str, Any]) -> str:
     if field.get("type") == "array":
         return f"list of {_type(field.get('items') or [*field.get('prefixItems', ()), {}][0])}"
     name = field.get("format") or TYPES.get(field.get("type", ""), "text")
-    bounds = ", ".join(f"{sign} {field[key]:g}" for key, sign in BOUNDS.items() if key in field)
+    limits = {sign: field[key] for key, sign in BOUNDS.items() if key in field}
+    bounds = ", ".join(f"{sign} {LARGE.get(limit) or format(limit, 'g')}" for sign, limit in limits.items())
     return f"{name} {bounds}".strip()
 
 

@@ -10,6 +10,11 @@ PLAIN = {
     r"Input should be a valid boolean.*": "is neither true nor false",
     r"Input should be a valid (list|tuple).*": "is not a list",
     r"Input should be a valid string": "is not text",
+    r"Input should be a valid dictionary.*": "is not a section",
+    r"Input is not a valid path.*": "is not a path",
+    r"Input should be a finite number": "is not a finite number",
+    r"Field required": "has too few items",
+    r"^\w+ should have (.*?) after validation, not (.*)": r"should have \1, not \2",
     r"^(Input|Value) ": "",
 }
 
@@ -53,11 +58,12 @@ class PluginError(PosegenError):
 
 
 def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
-    """``" did you mean 'x'?"`` for the closest known word, or ``""``."""
+    """``"did you mean 'x'?"`` for the closest known word, or else one that it is a part of, or ``""``."""
     import difflib
 
     # half of a short name may be what tells it from the others, as in s0 .. s7
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6 if len(word) > 3 else 0.5)
+    close = close or sorted((name for name in known if len(word) > 3 and word in name), key=len)
     return f"did you mean '{close[0]}'?" if close else ""
 
 

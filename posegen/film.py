@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,26 +13,50 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from posegen.checkpoint import disk_error
-from posegen.errors import UsageError, nearest
+from posegen.errors import UsageError
 
 STILLS, FILMS = (".png", ".jpg", ".jpeg"), (".gif", ".webp", ".mp4")
 OPAQUE = (".jpg", ".jpeg", ".mp4")
 KINDS = (*STILLS, *FILMS)
+SIDES = {".jpg": 65500, ".jpeg": 65500, ".gif": 65535, ".webp": 16383, ".mp4": 16384}
+"""Pixels at most; a png has no such limit."""
+RATES = {".gif": 100, ".webp": 1000, ".mp4": 1000}
+"""Pictures a second at most: a gif counts hundredths of a second, webp thousandths, and faster mp4 cannot be read."""
+SLOWEST = 0.1
 
 Picture = NDArray[np.uint8]
 
 
-def check(path: Path, pictures: int, *, transparent: bool) -> None:
-    """Before hours of drawing: raises UsageError where ``path`` cannot hold so many pictures, or their alpha."""
+def check(path: Path, pictures: int, *, size: int, fps: float, transparent: bool) -> None:
+    """Before hours of drawing: raises UsageError where ``path`` cannot hold so many pictures of such a side, or so many
+    a second, or their alpha, or where something is there already."""
     kind = path.suffix.lower()
     if kind and kind not in KINDS:
-        raise UsageError(f"{path.name}: no picture or film ends in '{kind}'", nearest(kind, KINDS) or ", ".join(KINDS))
+        raise UsageError(f"{path.name}: no picture or film ends in '{kind}'", f"choose among {', '.join(KINDS)}")
     if kind in STILLS and pictures > 1:
         raise UsageError(f"{path.name} holds one picture, and there are {pictures}", "--frames N, or -o FILM.gif")
     if transparent and kind in OPAQUE:
         raise UsageError(f"a {kind} file has no transparency", "--background white, or -o FILE.png")
+    if size > SIDES.get(kind, size):
+        raise UsageError(f"a {kind} file has at most {SIDES[kind]} pixels a side, not {size}", "--size 512, or a .png")
+    if kind in RATES and not SLOWEST <= fps <= RATES[kind]:
+        raise UsageError(
+            f"a {kind} file shows {SLOWEST} to {RATES[kind]} pictures a second, not {fps:g}", "--fps 30, or like it"
+        )
     if kind == ".mp4":
+        if size % 2:
+            raise UsageError(f"a .mp4 file has an even number of pixels a side, not {size}", f"--size {size + 1}")
         _av()
+    _check_new(path)
+
+
+def _check_new(path: Path) -> None:
+    with suppress(OSError):  # what cannot be looked at
+        if not path.suffix and path.is_dir():
+            if any(path.iterdir()):
+                raise UsageError(f"{path} is not empty", "give -o a new folder, or an empty one")
+        elif path.exists():
+            raise UsageError(f"{path} is there already", "choose another -o, or delete it")
 
 
 def write(path: Path, pictures: Iterable[Picture], fps: float) -> None:
@@ -58,8 +83,10 @@ def _pillow(path: Path, images: list[Image.Image], fps: float) -> None:
     if len(images) == 1:
         images[0].save(path)
         return
-    more: dict[str, Any] = {"lossless": False, "quality": 85} if path.suffix.lower() == ".webp" else {"disposal": 2}
-    images[0].save(path, save_all=True, append_images=images[1:], duration=round(1000 / fps), loop=0, **more)
+    webp = path.suffix.lower() == ".webp"
+    more: dict[str, Any] = {"lossless": False, "quality": 85} if webp else {"disposal": 2}
+    duration = round(1000 / fps) if webp else 10 * round(100 / fps)  # of what is between, Pillow cuts off the rest
+    images[0].save(path, save_all=True, append_images=images[1:], duration=duration, loop=0, **more)
 
 
 def _mp4(path: Path, pictures: Iterable[Picture], fps: float) -> None:
@@ -67,12 +94,12 @@ def _mp4(path: Path, pictures: Iterable[Picture], fps: float) -> None:
     with av.open(str(path), "w") as container:
         stream = None
         for picture in pictures:
-            height, width = (n - n % 2 for n in picture.shape[:2])  # H.264 in yuv420p wants even sides
             if stream is None:
                 stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
-                stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+                stream.height, stream.width = picture.shape[:2]
+                stream.pix_fmt = "yuv420p"  # which wants even sides
                 stream.options = {"crf": "18"}
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
             container.mux(stream.encode(frame))
         if stream is not None:
             container.mux(stream.encode())

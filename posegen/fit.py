@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,8 @@ def fit(request: Request, console: Console) -> Mapping[str, float]:
     if (request.subject is None) == (request.data is None):
         raise UsageError("a fit needs either --subject or --data", "--subject s1 draws its own images; --data FOLDER")
     if request.out.suffix != ".safetensors":
-        raise UsageError(f"--out {request.out} is not a .safetensors file", f"--out {request.out}.safetensors")
+        hint = f"--out {shlex.quote(str(request.out))}.safetensors"
+        raise UsageError(f"--out {request.out} is not a .safetensors file", hint)
     if request.out.exists() and not request.resume:
         raise UsageError(
             f"{request.out} is there already",

@@ -110,17 +110,23 @@ def nest(layer: Layer) -> dict[str, Any]:
         for depth, part in enumerate(key[:-1], 1):
             table = table.setdefault(part, {})
             if not isinstance(table, dict):
-                name, other = ".".join(key[:depth]), layer[key[:depth]]
-                raise UsageError(
-                    f"'{name}' is a section, not the value {other.value!r} ({other.source})", f"set {name}.KEY"
-                )
+                raise _both(layer, key[:depth], key)
         if isinstance(table.get(key[-1]), dict):
-            name = ".".join(key)
-            raise UsageError(
-                f"'{name}' is a section, not the value {given.value!r} ({given.source})", f"set {name}.KEY"
-            )
+            raise _both(layer, key, next(other for other in layer if other[: len(key)] == key != other))
         table[key[-1]] = given.value
     return tree
+
+
+def shown(value: Any) -> str:
+    """A value as a user writes it."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, str | list | dict) else str(value)
+
+
+def _both(layer: Layer, key: Key, inner: Key) -> UsageError:
+    one, other = (f"{'.'.join(k)} = {shown(layer[k].value)} ({layer[k].source})" for k in (key, inner))
+    return UsageError(f"'{'.'.join(key)}' cannot be a value and a section: {one}, {other}", "leave one of them out")
 
 
 def flat(table: Mapping[str, Any], prefix: Key = ()) -> Iterator[tuple[Key, Any]]:

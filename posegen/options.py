@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
+
+SEEDS = 2**63  # that torch takes, and TOML can say
+Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
 
 
 def absolute(path: str | Path) -> Path:
@@ -15,12 +20,30 @@ def absolute(path: str | Path) -> Path:
 
 
 class Options(BaseModel):
-    """Typed, frozen, without unknown keys, and with absolute paths. Field descriptions become help text and
-    documentation."""
+    """Typed, frozen, without unknown keys, with finite numbers and absolute paths. Field descriptions become help text
+    and documentation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
-    @field_validator("*")
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """pydantic takes it for 1."""
+        if any(isinstance(item, bool) for item in (value if isinstance(value, list | tuple) else [value])):
+            types = set(_types(cls.model_fields[info.field_name or ""].annotation))
+            if types & {int, float} and bool not in types:
+                raise PydanticKnownError("int_type" if int in types else "float_type")
+        return value
+
+    @field_validator("*", mode="after")
     @classmethod
     def _absolute(cls, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(absolute(item) if isinstance(item, Path) else item for item in value)
         return absolute(value) if isinstance(value, Path) else value
+
+
+def _types(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    for part in get_args(annotation):
+        yield from _types(part)

@@ -106,7 +106,7 @@ def _check_generates(directory: RunDirectory) -> None:
         dataset = directory.once(directory.samples.name, dict)["dataset"]
         raise UsageError(
             f"{directory.path} is of posegen finetune",
-            f"posegen finetune --resume --dataset {dataset} --out {directory.path}",
+            shlex.join(("posegen", "finetune", "--resume", "--dataset", dataset, "--out", str(directory.path))),
         )
 
 
@@ -114,12 +114,14 @@ def _check_dataset(directory: RunDirectory, dataset: Path) -> None:
     """Raises UsageError for another dataset than the one that this fine-tuning was started with, and for a run's
     directory."""
     if not directory.samples.is_file() and (directory.finetuning.is_file() or directory.generator.is_file()):
-        raise UsageError(f"{directory.path} is of posegen run", f"posegen run --resume --out {directory.path}")
+        again = shlex.join(("posegen", "run", "--resume", "--out", str(directory.path)))
+        raise UsageError(f"{directory.path} is of posegen run", again)
     labels = assets.sha256(dataset / "labels.safetensors")
     first = directory.once(directory.samples.name, lambda: {"dataset": str(dataset.absolute()), "labels": labels})
     if first["labels"] != labels:
         raise UsageError(
-            f"{directory.path} was started with another dataset", f"give --dataset {first['dataset']}, or another --out"
+            f"{directory.path} was started with another dataset",
+            f"give --dataset {shlex.quote(first['dataset'])}, or another --out",
         )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from posegen.options import Options, absolute
+from posegen.options import Options, Seed, absolute
 
 
 def _located(dataset: str) -> str:
@@ -20,6 +20,8 @@ def _located(dataset: str) -> str:
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Side = Annotated[int, Field(ge=16)]
+"""Of a picture, pixels: in a smaller one nobody is to be seen."""
 Dataset = Annotated[str, AfterValidator(_located)]
 
 
@@ -35,7 +37,7 @@ class CameraSettings(Options):
     """Metres from the camera to the pelvis."""
     spread: float = Field(default=0.0, ge=0, le=0.5)
     """Share by which that is more or less at most: perspective differs. Not in the paper."""
-    size: PositiveInt = 256
+    size: Side = 256
     """Side of the rendered square image, pixels."""
 
 
@@ -227,7 +229,7 @@ class EvaluateSettings(Options):
 class Settings(Options):
     """One run."""
 
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seed of every random draw."""
     device: str = "cpu"
     """Where to compute: cpu, cuda, cuda:1, ..."""

@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field, ValidationError
 
@@ -15,12 +15,11 @@ from posegen.ablate.grid import crossed, from_options
 from posegen.config import COMPONENTS, explain
 from posegen.errors import UsageError, nearest
 from posegen.layers import Given, Layer
-from posegen.options import Options
+from posegen.options import SEEDS, Options, Seed
 
 BEFORE = "before"  # the row without any fine-tuning: what every run measures first
 NAME = re.compile(r"(?!table\.)[A-Za-z0-9][\w.,=+-]*")
 DEPTH = {"settings": 1, "grid": 1, "columns": 2, "rows": 2}  # after so many parts, the keys of a section are settings
-LARGEST = 2**63 - 1  # as torch takes a seed
 MOST = 1000  # seeds; more are a slip of the hand
 
 
@@ -31,7 +30,7 @@ class Keys(Options):
     """Recipe, or recipes, under every cell."""
     reference: str = BEFORE
     """The row that the others are compared with; ``before`` is no fine-tuning."""
-    seeds: tuple[Annotated[int, Field(ge=0, le=LARGEST)], ...] = Field((0, 1, 2), min_length=1)
+    seeds: tuple[Seed, ...] = Field((0, 1, 2), min_length=1)
     """One run a cell and seed."""
     metrics: tuple[str, ...] = Field(("usd.mpjpe", "usd.pa_mpjpe", "ind.mpjpe", "real.mpjpe"), min_length=1)
     """SPLIT.METRIC of the open benchmark, or DATASET.METRIC of ``evaluate.datasets``: the columns of the table."""
@@ -107,8 +106,8 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,19})(?:-(\d{1,19}))?\s*", part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if not first <= last <= LARGEST:
-            hint = f"like --seeds 0,1,2 or --seeds 0-4, none above {LARGEST}"
+        if not first <= last < SEEDS:
+            hint = "like --seeds 0,1,2 or --seeds 0-4, each below 2^63"
             raise UsageError(f"--seeds '{text}' is no list of seeds", hint)
         if len(seeds) + last - first >= MOST:
             raise UsageError(f"--seeds '{text}' is more than {MOST} seeds", "every row is run with each of them")

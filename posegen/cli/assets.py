@@ -31,11 +31,9 @@ def info(name: Name) -> None:
     """Show where an asset is registered, what needs it, its accepted names, where to get it."""
     from posegen import assets
     from posegen.cli import screen
-    from posegen.errors import UsageError, nearest
     from posegen.registry import registry
 
-    if name not in _names():
-        raise UsageError(f"there is no asset '{name}'", nearest(name, _names()) or "posegen assets list")
+    _check_known(name)
     asset, registered = registry().assets.get(name), assets.registered()
     facts = {
         "what": asset.summary if asset else "",
@@ -66,6 +64,7 @@ def get(name: Name) -> None:
     """Print where an asset lies."""
     from posegen import assets
 
+    _check_known(name)
     typer.echo(assets.find(name))
 
 
@@ -76,6 +75,8 @@ def verify(name: Annotated[str | None, typer.Argument(help="An asset; without, a
     from posegen.cli import screen
     from posegen.errors import AssetError
 
+    if name:
+        _check_known(name)
     names = [name] if name else sorted(assets.registered())
     failures = []
     for each in names:
@@ -99,6 +100,13 @@ def needed_by(name: str) -> list[str]:
     components = [f"{c.kind} {c.name}" for c in known.components if name in c.assets]
     datasets = [f"dataset {d.name}" for d in DATASETS.values() if d.asset == name]
     return [*components, *datasets, *(known.assets[name].needed_by if name in known.assets else ())]
+
+
+def _check_known(name: str) -> None:
+    from posegen.errors import UsageError, nearest
+
+    if name not in (names := _names()):
+        raise UsageError(f"there is no asset '{name}'", nearest(name, names) or "posegen assets list")
 
 
 def _names() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -95,8 +96,6 @@ def evaluate(
         agora_predictions=agora_predictions,
         resume=resume,
     )
-    again = (
-        f"posegen evaluate --resume --out {out} with the same options" if out else "posegen evaluate with --out FOLDER"
-    )
-    with options.resumable(again):
+    again = f"--resume --out {shlex.quote(str(out))} with the same options" if out else "with --out FOLDER"
+    with options.resumable(f"posegen evaluate {again}"):
         stage.evaluate(settings, request, screen.out())

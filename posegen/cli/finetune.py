@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -39,7 +40,8 @@ def finetune(
         resume=options.to_resume(resume, out),
     )
     settings, folder = options.complete(configuration), options.folder(out, configuration)
-    with options.resumable(f"posegen finetune --resume --dataset {dataset} --out {folder}"):
+    again = ("posegen", "finetune", "--resume", "--dataset", str(dataset), "--out", str(folder))
+    with options.resumable(shlex.join(again)):
         from posegen import run as stages
         from posegen.cli import screen
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -36,8 +37,9 @@ def fit(
 
     request = fitting.Request(name, out, subject, data, tuple(assignments or ()), write_views, resume)
     console = screen.out()
-    with options.resumable(f"posegen fit {name} --resume --out {out}, and the rest as it was"):
+    with options.resumable(f"posegen fit {name} --resume --out {shlex.quote(str(out))}, and the rest as it was"):
         figures = fitting.fit(request, console)
     shown = "  ".join(f"{key} {value:.3f}" for key, value in figures.items())
     console.print(f"{out}: {shown or 'no image was held out'}", markup=False)
-    console.print(f"--renderer {name} --set renderer.subject={out}  draws this person", markup=False)
+    use = shlex.join(("--renderer", name, "--set", f"renderer.subject={out}"))
+    console.print(f"{use}  draws this person", markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -38,7 +39,7 @@ def generate(
         resume=options.to_resume(resume, out),
     )
     settings, folder = options.complete(configuration), options.folder(out, configuration)
-    with options.resumable(f"posegen generate --resume --out {folder}"):
+    with options.resumable(shlex.join(("posegen", "generate", "--resume", "--out", str(folder)))):
         from posegen import run as stages
         from posegen.cli import screen
 

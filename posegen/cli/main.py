@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import re
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -28,6 +32,8 @@ from posegen.cli import (
 )
 from posegen.cli.verbs import Verb, Verbs
 from posegen.errors import PosegenError, UsageError
+
+MEMORY = "not enough memory|can't allocate memory|out of memory"  # as torch says it, of processors and of GPUs
 
 app = typer.Typer(
     cls=Verbs,
@@ -74,8 +80,10 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a pipe on Windows knows no check mark: that must not end a run
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"  # without a line of our code
     debug = "--debug" in sys.argv[1:]  # accepted anywhere, as the advice below is to append it
     try:
+        _check_place()
         arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
         sys.exit(app(args=arguments, prog_name="posegen", standalone_mode=False))
     except PosegenError as error:
@@ -87,9 +95,26 @@ def main() -> None:
             from posegen.cli import usage
 
             _fail(usage.explain(error), debug)
-        from posegen import plugins as installed
+        _fail(_unexpected(error), debug)
 
-        _fail(installed.failure(error), debug)
+
+def _check_place() -> None:
+    """Raises UsageError where the current folder was deleted: torch's libraries would end the process."""
+    try:
+        os.getcwd()  # noqa: PTH109
+    except FileNotFoundError as error:
+        raise UsageError("the folder in which you are is not there any more", "cd to another one") from error
+
+
+def _unexpected(error: Exception) -> PosegenError:
+    if isinstance(error, MemoryError) or re.search(MEMORY, str(error)):
+        advice = "lower loop.batch, finetune.batch or camera.size, --jobs of ablate, --size of render"
+        return PosegenError("there is not enough memory for this", advice)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # not of a file: of what is printed
+        return PosegenError("the output could not be written: the disk is full", "free some space")
+    from posegen import plugins as installed
+
+    return installed.failure(error)
 
 
 def _fail(error: PosegenError, debug: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,7 +91,8 @@ def configure(
     if resume is None:
         return config.load(recipe or [DEFAULT_RECIPE], options, assignments or [])
     if recipe or assignments or any(value is not None for _, value in options.values()):
-        raise UsageError("--resume goes on with the settings of its run", f"--resume --out {resume}  and nothing else")
+        again = shlex.join(("--resume", "--out", str(resume)))
+        raise UsageError("--resume goes on with the settings of its run", f"{again}  and nothing else")
     if not (resume / "run.toml").is_file():
         raise UsageError(f"{resume} is not the folder of a run: it has no run.toml", "start one without --resume")
     return config.load([str(resume / "run.toml")])

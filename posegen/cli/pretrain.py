@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +36,7 @@ def pretrain(
     from posegen.pretrain import settings as configuration
 
     if out.suffix != ".safetensors":
-        raise UsageError(f"--out {out} is no safetensors file", f"--out {out}.safetensors")
+        raise UsageError(f"--out {out} is no safetensors file", f"--out {shlex.quote(str(out))}.safetensors")
     given = {"--estimator": ("estimator", estimator), "--seed": ("seed", seed), "--device": ("device", device)}
     settings = configuration.load(given, assignments or [])
     with options.resumable("the same command with --resume"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,7 @@ def list_() -> None:
 @app.command(cls=Verb)
 def show(name: Name) -> None:
     """Print a recipe."""
-    typer.echo(_find(name).read_text(encoding="utf-8"), nl=False)
+    typer.echo(_text(_find(name)), nl=False)
 
 
 @app.command(cls=Verb)
@@ -38,19 +39,30 @@ def copy(
     from posegen.errors import UsageError
 
     source = _find(name)
-    target = file or Path(f"{source.stem}.toml")
+    text, target = _text(source), file or Path(f"{source.stem}.toml")
     try:
         with target.open("xb") as copy:  # never over a file that somebody has edited
-            copy.write(source.read_bytes())
+            copy.write(text.encode())
     except FileExistsError as error:
-        raise UsageError(f"{target} exists", f"posegen recipes copy {name} ANOTHER.toml") from error
+        raise UsageError(f"{target} exists", f"posegen recipes copy {shlex.quote(name)} ANOTHER.toml") from error
     except OSError as error:
         raise UsageError(f"{target} cannot be written: {error.strerror}", "choose another file") from error
-    use = f"posegen ablate {target}" if source.parent == recipes.ABLATIONS else f"posegen run --recipe {target}"
-    typer.echo(f"{target}: use it with  {use}")
+    use = ("ablate",) if source.parent == recipes.ABLATIONS else ("run", "--recipe")
+    typer.echo(f"{target}: use it with  {shlex.join(('posegen', *use, str(target)))}")
 
 
 def _find(name: str) -> Path:
     from posegen import recipes
 
     return recipes.find(name, recipes.FOLDER, recipes.ABLATIONS)
+
+
+def _text(path: Path) -> str:
+    """Raises UsageError for a file that cannot be read, or is none of settings."""
+    from posegen.errors import UsageError
+
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise UsageError(f"{path} cannot be read: {reason}", "posegen recipes list  has the built-in ones") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,6 +49,11 @@ def render(
 ) -> None:
     """Draw a person in any pose, from any side: a picture, a clip as a film, a turntable."""
     angles = _angles(view)
+    for option, number in {"--turns": turns, "--distance": distance, "--fps": fps}.items():
+        if not math.isfinite(number or 0):
+            raise UsageError(f"{option} {number} is not a finite number", "posegen render --help")
+    if distance <= 0:
+        raise UsageError(f"--distance {distance:g} is not more than 0", "in metres, like --distance 4")
 
     import torch
 
@@ -71,7 +77,8 @@ def render(
     if len(poses) == 1 and turns:
         poses = poses.expand(TURNTABLE, -1, -1)
     behind = _background(background, size)
-    film.check(out, len(poses), transparent=behind is None)
+    fps = fps or clip.fps
+    film.check(out, len(poses), size=size, fps=fps, transparent=behind is None)
     views = drawing.turntable(*angles, len(poses), turns or 0.0)
     drawn = drawing.pictures(
         artist, poses, views, distance=distance, size=size, background=behind, close=not whole
@@ -84,7 +91,7 @@ def render(
                 phase.advance()
                 yield picture.numpy()
 
-        film.write(out, shown(), fps or clip.fps)
+        film.write(out, shown(), fps)
     console.print(f"{len(poses)} picture{'s' * (len(poses) != 1)} in {out}", markup=False)
 
 
@@ -92,6 +99,8 @@ def _angles(text: str) -> tuple[float, float, float]:
     try:
         numbers = [float(part) for part in text.split(",")]
         azimuth, elevation, roll = [*numbers, 0.0][:3] if len(numbers) < 3 else numbers
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError
     except ValueError as error:
         raise UsageError(f"--view '{text}' is not AZ,EL or AZ,EL,ROLL", "in degrees, like --view 30,10") from error
     return azimuth, elevation, roll

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -50,7 +51,7 @@ def run(
         _show(configuration, settings)
         return
     folder = options.folder(out, configuration)
-    with options.resumable(f"posegen run --resume --out {folder}"):
+    with options.resumable(shlex.join(("posegen", "run", "--resume", "--out", str(folder)))):
         from posegen import run as stages
         from posegen.cli import screen
 

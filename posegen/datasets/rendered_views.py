@@ -14,6 +14,7 @@ from posegen.errors import UsageError
 from posegen.geometry import frame, from_spherical, orbit, relative, rotvec_to_rotmat
 from posegen.options import Options
 from posegen.protocols import Motion, Renderer
+from posegen.settings import Side
 from posegen.types import Clip, Views
 
 HELD_OUT_VIEWS = 3
@@ -31,7 +32,7 @@ class Plan(Options):
     """How many poses to measure on."""
     cameras: PositiveInt = 9
     """Around each pose that is learned from."""
-    size: PositiveInt = 256
+    size: Side = 256
     """Side of an image, pixels."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,7 +112,7 @@ def load_exact(module: nn.Module, checkpoint: Checkpoint, family: str) -> None:
         if other not in (None, family):
             raise AssetError(
                 f"{path} is a checkpoint of {other}, not of {family}: {difference}",
-                f"--estimator {other} --checkpoint {path}",
+                shlex.join(("--estimator", other, "--checkpoint", str(path))),
             )
         raise AssetError(f"{path} is not of this network: {difference}", f"give a checkpoint of {family}")
     for name, value in found.items():

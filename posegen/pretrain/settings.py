@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from posegen import layers
 from posegen.config import checked
-from posegen.options import Options
-from posegen.settings import AppearanceSettings, Selection, Share
+from posegen.options import Options, Seed
+from posegen.settings import AppearanceSettings, Selection, Share, Side
 
 COMPONENTS = ("estimator", "motion", "photos")
 
@@ -23,7 +23,7 @@ class BankSettings(Options):
     """How many are drawn from the motion's training clips."""
     validation: PositiveInt = 600
     """How many are drawn from its validation clips, to measure on."""
-    size: PositiveInt = 128
+    size: Side = 128
     """Side of a picture, pixels; the person fills two thirds of it."""
     subjects: Annotated[tuple[str, ...], Field(min_length=1)] = ("s0", "s1", "s2", "s3")
     """Who stands in them, drawn by the mesh renderer, in equal shares."""
@@ -75,7 +75,7 @@ class LossSettings(Options):
 class Pretraining(Options):
     """One pretraining."""
 
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seed of every random draw."""
     device: str = "cpu"
     """Where to compute: cpu, cuda, cuda:1, ..."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,8 @@ def command():
 def posegen(monkeypatch, capsys):
     """Runs ``posegen ARGUMENTS`` in this process."""
     from posegen.cli.main import main
+
+    monkeypatch.setattr("warnings.formatwarning", warnings.formatwarning)  # main sets it for a whole process
 
     def run(*arguments: str) -> Ended:
         monkeypatch.setattr(sys, "argv", ["posegen", *arguments])

@@ -42,6 +42,22 @@ def test_a_copy_never_overwrites(posegen, tmp_path):
     assert posegen("recipes", "copy", "quick", str(tmp_path / "no" / "folder.toml")).code == 2
 
 
+def test_a_file_that_is_not_text_is_no_recipe(posegen, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights.bin").write_bytes(b"\x80\x02\xff")
+    for verb in ("show", "copy"):
+        ended = posegen("recipes", verb, "weights.bin")
+        assert ended.code == 2 and ended.out == ""
+        assert ended.err.splitlines()[0] == "error: weights.bin cannot be read: it is not text"
+    assert not (tmp_path / "weights.toml").exists()
+
+
+def test_a_command_to_copy_has_its_path_in_quotes(posegen, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert posegen("recipes", "copy", "quick", "my own.toml").out.endswith("posegen run --recipe 'my own.toml'\n")
+    assert posegen("recipes", "copy", "tradeoff", "b c.toml").out.endswith("posegen ablate 'b c.toml'\n")
+
+
 def test_assets_are_set_got_and_verified(posegen, tmp_path):
     file = tmp_path / "model_checkpoint.pt"
     file.write_bytes(b"\x80\x02x")
@@ -67,6 +83,13 @@ def test_a_missing_asset_names_the_command(posegen):
     ended = posegen("assets", "get", "smpl-neutral")
     assert ended.code == 3
     assert "hint: posegen assets set smpl-neutral PATH" in ended.err
+
+
+@pytest.mark.parametrize("verb", ["get", "verify", "info"])
+def test_a_name_that_is_none_proposes_the_nearest(posegen, verb):
+    ended = posegen("assets", verb, "smpl-neutrl")
+    assert ended.code == 2
+    assert ended.err.splitlines() == ["error: there is no asset 'smpl-neutrl'", "hint: did you mean 'smpl-neutral'?"]
 
 
 def test_nothing_to_verify(posegen):

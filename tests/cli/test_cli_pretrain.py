@@ -16,6 +16,8 @@ SMALL = ("bank.pictures=2", "bank.validation=2", "bank.size=32", "epochs=1", "ba
         (["--set", "bank=3"], "'bank' is a section, not the value 3", "bank.KEY"),
         (["--set", "lr=-1"], "lr = -1 (--set) should be greater than 0", ""),
         (["--estimator", "blazepose"], "estimator 'blazepose' cannot start from random weights", "spin"),
+        (["--set", "bank.size=1"], "bank.size = 1 (--set) should be greater than or equal to 16", "docs/settings.md"),
+        (["--seed", str(2**63)], f"seed = {2**63} (--seed) should be less than {2**63}", "docs/settings.md"),
         (["--device", "warp"], "there is no device 'warp'", "--device cpu"),
         (["--set", "estimator.lrr=1"], "unknown key 'estimator.lrr'", "did you mean 'lr'?"),
     ],

@@ -26,6 +26,15 @@ def test_a_still_pose_as_a_film_turns_round_once(posegen, tmp_path):
     ("arguments", "says"),
     [
         (("--view", "3"), "--view '3'"),
+        (("--view", "nan,0"), "--view 'nan,0' is not AZ,EL"),
+        (("--view", "0,0,-inf"), "--view '0,0,-inf' is not AZ,EL"),
+        (("--distance", "nan"), "--distance nan is not a finite number"),
+        (("--distance", "inf"), "--distance inf is not a finite number"),
+        (("--distance", "0"), "--distance 0 is not more than 0"),
+        (("--distance", "-1"), "--distance -1 is not more than 0"),
+        (("--turns", "nan"), "--turns nan is not a finite number"),
+        (("--fps", "inf"), "--fps inf is not a finite number"),
+        (("--device", "meta"), "there is no device 'meta'"),
         (("--pose", "humanoid3d_wlk"), "did you mean 'humanoid3d_walk'?"),
         (("--pose", "humanoid3d_walk"), "--frames N"),
         (("--background", "grene"), "neither a colour nor a picture"),
@@ -37,3 +46,13 @@ def test_wrong_words_are_one_sentence(posegen, tmp_path, arguments, says):
     ended = posegen("render", "--renderer", "mesh", "-o", str(tmp_path / "a.png"), *arguments)
     assert ended.code == 2 and says in ended.err
     assert not (tmp_path / "a.png").exists()
+
+
+@pytest.mark.parametrize(("name", "inside"), [("a.png", None), ("frames", "00000.png")])
+def test_nothing_is_written_over(posegen, tmp_path, name, inside):
+    taken = tmp_path / name / inside if inside else tmp_path / name
+    taken.parent.mkdir(exist_ok=True)
+    taken.write_text("mine")
+    ended = posegen("render", "--renderer", "mesh", "-o", str(tmp_path / name), "--size", "8", "--turns", "0")
+    assert ended.code == 2 and name in ended.err and "hint: " in ended.err
+    assert [p.read_text() for p in tmp_path.rglob("*.png")] == ["mine"]

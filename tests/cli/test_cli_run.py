@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,22 @@ def test_a_dry_run_shows_each_value_and_its_source(posegen):
         ),
         (["--device", "warp"], 2, "there is no device 'warp'", "--device cpu"),
         (["--device", "warp", "--dry-run"], 2, "there is no device 'warp'", "--device cpu"),
+        (["--device", "meta", "--dry-run"], 2, "there is no device 'meta'", "--device cpu"),
+        (["--seed", str(2**63)], 2, f"seed = {2**63} (--seed) should be less than {2**63}", "--dry-run"),
+        (
+            ["--renderer", "mesh", "--set", "renderer.light_colour=[1]"],
+            2,
+            "renderer.light_colour = [1] (--set) has too few items",
+            "--dry-run",
+        ),
+        (
+            ["--renderer", "mesh", "--set", "renderer.light_colour=[1, 2, 3, 4]"],
+            2,
+            "renderer.light_colour = [1, 2, 3, 4] (--set) should have at most 3 items, not 4",
+            "--dry-run",
+        ),
+        (["--set", "estimator.lr=true"], 2, "estimator.lr = true (--set) is not a number", "--dry-run"),
+        (["--set", "renderer.subject.x=3"], 2, "unknown key 'renderer.subject.x' (--set)", "subject is itself a value"),
     ],
 )
 def test_mistakes_end_in_one_sentence_and_a_hint(posegen, monkeypatch, tmp_path, arguments, code, message, hint):
@@ -95,6 +112,66 @@ def test_the_unexpected_is_one_line_with_advice(posegen, monkeypatch):
     assert ended.code == 1
     assert ended.err.splitlines()[0] == "error: unexpected ZeroDivisionError: division by zero"
     assert "--debug" in ended.err and "posegen doctor" in ended.err and "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "hint"),
+    [
+        (MemoryError(), "there is not enough memory", "loop.batch"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 bytes"), "there is not enough memory", "--jobs"),
+        (RuntimeError("CUDA out of memory. Tried to allocate"), "there is not enough memory", "camera.size"),
+    ],
+)
+def test_too_little_memory_says_what_to_lower(posegen, monkeypatch, error, message, hint):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("posegen.config.load", fail)
+    ended = posegen("run")
+    assert ended.code == 1
+    assert message in ended.err.splitlines()[0] and hint in ended.err.splitlines()[1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux")
+def test_output_to_a_full_disk():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "posegen", "--version"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "error: the output could not be written: the disk is full",
+        "hint: free some space",
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a folder in use cannot be deleted")
+def test_a_folder_that_was_deleted(posegen, monkeypatch, tmp_path):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    ended = posegen("run", "--dry-run")
+    assert ended.code == 2
+    assert ended.err.splitlines()[0] == "error: the folder in which you are is not there any more"
+
+
+def test_a_warning_is_a_line(command, distribution):
+    site = distribution("posegen-warns", "that_warns", "import warnings\nwarnings.warn('mind that')")
+    ended = command("plugins", "list", site=site)
+    assert (ended.code, ended.err) == (0, "warning: mind that\n")
+
+
+@pytest.mark.parametrize("verb", ["run", "generate", "finetune", "evaluate"])
+def test_the_command_that_goes_on_has_its_paths_in_quotes(posegen, monkeypatch, tmp_path, verb):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("posegen.scoring.stage.evaluate" if verb == "evaluate" else f"posegen.run.{verb}", stop)
+    dataset = {"finetune": ("--dataset", "the data"), "evaluate": ("--dataset", "npz:a.npz")}.get(verb, ())
+    ended = posegen(verb, "--out", "my runs/a", *dataset)
+    data = "--dataset 'the data' " if verb == "finetune" else ""
+    assert ended.code == 130 and f"posegen {verb} --resume {data}--out 'my runs/a'" in ended.err
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path):

@@ -161,7 +161,7 @@ class TestRecipe:
             (RECIPE, ('metrics=["ind.mpjpe"]',), "the metric 'ind.mpjpe' is of no split"),
             (RECIPE, ("evaluate.splits=[]",), "evaluate.splits (--set): there is nothing to measure"),
             (RECIPE, ("seeds=[]",), "seeds = [] (--set)"),
-            (RECIPE, (f"seeds=[0, {2**63}]",), f"seeds.1 = {2**63} (--set)"),
+            (RECIPE, (f"seeds=[0, {2**63}]",), f"item 2 of seeds = {2**63} (--set)"),
             (RECIPE, ("grid.loop.batch=3",), "grid.loop.batch = 3 (--set) is no list"),
             (RECIPE, ("grid.loop.batch=[3, 3]",), "(--set) has two values for one row 'batch=3'"),
             (RECIPE, ("grid.retain.folder=['p/a', 'p_a']",), "has two values for one row 'folder=p_a'"),

@@ -138,7 +138,20 @@ def test_options_without_a_name_belong_to_the_default_component(recipe):
         ("loop.batch=many", "loop.batch = 'many' (--set) is not a whole number", "--dry-run"),
         ("retain.replay=1.5", "retain.replay = 1.5 (--set) should be less than or equal to 1", "--dry-run"),
         ("feedback=3", "'feedback' is a section, not the value 3 (--set)", "set feedback.KEY"),
-        ("seed.x=3", "seed = {'x': 3} (--set) is not a whole number", ""),
+        ("loop=none", "'loop' is a section, not the value none (--set)", "set loop.KEY"),
+        ("seed.x=3", "unknown key 'seed.x' (--set)", "seed is itself a value"),
+        ("feedback.w2=inf", "feedback.w2 = inf (--set) is not a finite number", "--dry-run"),
+        ("feedback.w2=nan", "feedback.w2 = nan (--set) is not a finite number", "--dry-run"),
+        ("feedback.w2=true", "feedback.w2 = true (--set) is not a number", "--dry-run"),
+        ("finetune.turn=true", "finetune.turn = true (--set) is not a number", "--dry-run"),
+        ("loop.samples=true", "loop.samples = true (--set) is not a whole number", "--dry-run"),
+        ("loop.samples=1e400", "loop.samples = inf (--set) is not a finite number", "--dry-run"),
+        ("seed=9223372036854775808", "seed = 9223372036854775808 (--set) should be less than 92233", "--dry-run"),
+        ("seed=1979-05-27", "seed = 1979-05-27 (--set) is not a whole number", "--dry-run"),
+        ("camera.size=1", "camera.size = 1 (--set) should be greater than or equal to 16", "--dry-run"),
+        ("retain.folder=3", "retain.folder = 3 (--set) is not a path", "--dry-run"),
+        ("loop.others=s1", "loop.others = 's1' (--set) is not a list", "like loop.others = ['s1']"),
+        ("loop.others=['s1', 2]", "item 2 of loop.others = 2 (--set) is not text", "--dry-run"),
         ("seed", "--set seed is not an assignment", "like --set"),
         ("=3", "--set =3 is not an assignment", "like --set"),
         ("a..b=3", "--set a..b=3 is not an assignment", "like --set"),
@@ -166,11 +179,19 @@ def test_an_unknown_section_in_a_file_names_file_and_line(recipe):
     assert error.value.message == f"unknown key 'feedbak' ({path}, line 3)"
 
 
-def test_a_section_and_a_value_in_different_layers(recipe):
-    with pytest.raises(UsageError, match="'loop' is a section, not the value 3"):
-        config.load([recipe("[loop]\nbatch = 2\n")], assignments=["loop=3"])
-    with pytest.raises(UsageError, match="'loop' is a section, not the value 3"):
-        config.load([recipe("loop = 3\n")], assignments=["loop.batch=2"])
+@pytest.mark.parametrize(
+    ("text", "assignment", "one", "other"),
+    [
+        ("[loop]\nbatch = 2\n", "loop=3", "loop = 3 (--set)", "loop.batch = 2 ({path}, line 2)"),
+        ("loop = 3\n", "loop.batch=2", "loop = 3 ({path}, line 1)", "loop.batch = 2 (--set)"),
+        ("seed = 3\n", "seed.x.y=true", "seed = 3 ({path}, line 1)", "seed.x.y = true (--set)"),
+    ],
+)
+def test_a_section_and_a_value_in_different_layers(recipe, text, assignment, one, other):
+    path = recipe(text)
+    with pytest.raises(UsageError, match="cannot be a value and a section") as error:
+        config.load([path], assignments=[assignment])
+    assert error.value.message.endswith(f": {one}, {other}".format(path=path))
 
 
 @pytest.mark.parametrize("text", ["seed = ", "[loop\n", "seed = 1\nseed = 2\n"])

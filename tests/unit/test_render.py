@@ -16,6 +16,7 @@ from posegen.geometry import orbit, to_spherical
 from posegen.testing.blobs import BlobRenderer
 
 REST = torch.zeros(24, 3)
+FITS = {"size": 32, "fps": 30.0, "transparent": False}
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +128,9 @@ def test_names_that_are_neither_clip_nor_file(motions, tmp_path):
     with pytest.raises(UsageError, match="humanoid3d_wlk") as error:
         pose_file.read_poses("humanoid3d_wlk", motions, REST)
     assert "humanoid3d_walk" in error.value.hint
+    with pytest.raises(UsageError, match="backflip") as error:
+        pose_file.read_poses("backflip", motions, REST)
+    assert error.value.hint == "did you mean 'humanoid3d_backflip'?"
     with pytest.raises(AssetError, match="does not exist"):
         pose_file.read_poses(str(tmp_path / "none.npy"), motions, REST)
 
@@ -167,14 +171,45 @@ def test_a_folder_and_a_transparent_picture(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "pictures", "transparent", "says"),
+    ("name", "pictures", "changes", "says"),
     [
-        ("a.bmp", 1, False, "'.bmp'"),
-        ("a.png", 2, False, "one picture"),
-        ("a.mp4", 2, True, "transparency"),
-        ("a.jpg", 1, True, "transparency"),
+        ("a.bmp", 1, {}, "'.bmp'.*\n.*among .png, .jpg"),
+        ("a.png", 2, {}, "one picture"),
+        ("a.mp4", 2, {"transparent": True}, "transparency"),
+        ("a.jpg", 1, {"transparent": True}, "transparency"),
+        ("a.mp4", 2, {"size": 33}, "even number of pixels a side, not 33"),
+        ("a.mp4", 2, {"size": 1}, "even number of pixels a side, not 1"),
+        ("a.mp4", 2, {"size": 16386}, "at most 16384 pixels"),
+        ("a.webp", 2, {"size": 16384}, "at most 16383 pixels"),
+        ("a.gif", 2, {"size": 65536}, "at most 65535 pixels"),
+        ("a.jpg", 1, {"size": 65501}, "at most 65500 pixels"),
+        ("a.gif", 2, {"fps": 101}, "0.1 to 100 pictures a second, not 101"),
+        ("a.webp", 2, {"fps": 1e9}, "0.1 to 1000 pictures a second"),
+        ("a.mp4", 2, {"fps": 1001}, "0.1 to 1000 pictures a second"),
+        ("a.mp4", 2, {"fps": math.nan}, "0.1 to 1000 pictures a second, not nan"),
+        ("a.gif", 2, {"fps": 0.01}, "0.1 to 100 pictures a second"),
     ],
 )
-def test_what_a_file_cannot_hold(tmp_path, name, pictures, transparent, says):
+def test_what_a_file_cannot_hold(tmp_path, name, pictures, changes, says):
     with pytest.raises(UsageError, match=says):
-        film.check(tmp_path / name, pictures, transparent=transparent)
+        film.check(tmp_path / name, pictures, **(FITS | changes))
+
+
+def test_nothing_is_written_over(tmp_path):
+    (tmp_path / "frames").mkdir()
+    film.check(tmp_path / "frames", 2, **FITS)
+    (tmp_path / "frames" / "mine.txt").touch()
+    (tmp_path / "a.gif").touch()
+    (tmp_path / "file").touch()
+    for name, says in (("frames", "is not empty"), ("a.gif", "is there already"), ("file", "is there already")):
+        with pytest.raises(UsageError, match=f"{name} {says}"):
+            film.check(tmp_path / name, 2, **FITS)
+
+
+@pytest.mark.parametrize(("ending", "fps", "duration"), [("gif", 60, 20), ("gif", 100, 10), ("webp", 60, 17)])
+def test_a_film_is_as_fast_as_the_file_can_say(tmp_path, ending, fps, duration):
+    film.write(tmp_path / f"a.{ending}", _pictures(2), fps)
+    with Image.open(tmp_path / f"a.{ending}") as image:
+        image.seek(1)
+        image.load()
+        assert image.info["duration"] == duration

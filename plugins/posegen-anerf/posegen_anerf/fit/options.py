@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 import posegen
+from posegen.options import Seed
 
 
 class FitOptions(posegen.Options):
@@ -77,7 +78,7 @@ class FitOptions(posegen.Options):
     smooth: NonNegativeFloat = 0.0
     """Weight of accelerations between neighbours in time (lambda_t); 0.05 in the paper where there is video."""
 
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seed of every random draw."""
     bf16: bool | None = None
     """Networks in bfloat16 while training; None: where the processor has it."""
