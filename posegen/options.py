@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -14,8 +13,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Options(BaseModel):
-    """Typed, frozen, and without unknown keys. Numbers are finite, and ``~`` in a path is the user's home. Field
-    descriptions become help text and documentation."""
+    """Typed, frozen, with finite numbers and without unknown keys. Field descriptions become help text and
+    documentation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
@@ -28,15 +27,6 @@ class Options(BaseModel):
             if types & {int, float} and bool not in types:
                 raise PydanticKnownError("int_type" if int in types else "float_type")
         return value
-
-    @field_validator("*", mode="after")
-    @classmethod
-    def _at_home(cls, value: Any) -> Any:
-        return tuple(map(_home, value)) if isinstance(value, tuple) else _home(value)
-
-
-def _home(value: Any) -> Any:
-    return value.expanduser() if isinstance(value, Path) and value.parts[:1] == ("~",) else value
 
 
 def _types(annotation: Any) -> Iterator[Any]:

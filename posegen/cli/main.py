@@ -93,7 +93,13 @@ def main() -> None:
             from posegen.cli import usage
 
             _fail(usage.explain(error), debug)
-        _fail(_unexpected(error), debug)
+        if machine := _of_the_machine(error):
+            _fail(machine, debug)
+
+        from posegen.discovery import one_line
+
+        advice = "run again with --debug, and paste that and `posegen doctor` into a bug report"
+        _fail(PosegenError(f"unexpected {one_line(error)}", advice), debug)
 
 
 def _check_place() -> None:
@@ -104,16 +110,14 @@ def _check_place() -> None:
         raise UsageError("the folder in which you are is not there any more", "cd to another one") from error
 
 
-def _unexpected(error: Exception) -> PosegenError:
+def _of_the_machine(error: Exception) -> PosegenError | None:
+    """What is too small for what was asked, memory or disk, and nobody's fault; None for other errors."""
     if isinstance(error, MemoryError) or re.search(MEMORY, str(error)):
         advice = "lower loop.batch, finetune.batch or camera.size, --jobs of ablate, --size of render"
         return PosegenError("there is not enough memory for this", advice)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # not of a file: of what is printed
         return PosegenError("the output could not be written: the disk is full", "free some space")
-    from posegen.discovery import one_line
-
-    advice = "run again with --debug, and paste that and `posegen doctor` into a bug report"
-    return PosegenError(f"unexpected {one_line(error)}", advice)
+    return None
 
 
 def _fail(error: PosegenError, debug: bool) -> None:
