@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from importlib import import_module
-from traceback import walk_tb
 from typing import Any
 
 from posegen.discovery import Plugin, discover, normal, one_line
-from posegen.errors import PluginError, PosegenError, nearest
+from posegen.errors import PluginError, nearest
 from posegen.registry import registry
 
 USABLE = ("ok", "ambiguous")
@@ -56,27 +54,6 @@ def load(kind: str, name: str) -> type[Any]:
     if not isinstance(target, type):
         raise PluginError(f"{row.component.target} of {row.distribution} is not a class", "tell the plugin's author")
     return target
-
-
-def failure(error: Exception) -> PosegenError:
-    """What an error that nobody expected means to a user: of the plugin in whose code it arose, or of posegen.
-
-    That is the plugin of the innermost frame that is in one: what it calls from there, it answers for.
-    """
-    owners = {package: row for row in discover() for package in _packages(row)}
-    frames = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__))
-    passed = [owners[package] for package in (name.partition(".")[0] for name in frames) if package in owners]
-    if not passed:
-        advice = "run again with --debug, and paste that and `posegen doctor` into a bug report"
-        return PosegenError(f"unexpected {one_line(error)}", advice)
-    row = passed[-1]
-    return PluginError(f"plugin {row.distribution} {row.version} failed: {one_line(error)}", "--debug shows where")
-
-
-def _packages(row: Plugin) -> set[str]:
-    """The packages that hold a plugin's code: of its entry point, and of what that points to."""
-    names = [row.module, *([row.component.target] if row.component else [])]
-    return {re.split("[.:]", name)[0] for name in names}
 
 
 def _broken_row(kind: str, name: str, rows: list[Plugin]) -> Plugin | None:

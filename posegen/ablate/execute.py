@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from posegen import plugins, run
+from posegen import failures, run
 from posegen.ablate.cells import Cell
 from posegen.ablate.recipe import Ablation
 from posegen.ablate.table import tabulate
@@ -82,7 +82,7 @@ def work(cell: Cell, cells: Sequence[Cell], console: Console | None = None) -> E
     except PosegenError as error:
         return Ended(cell, error)
     except Exception as error:  # an estimator of a third party may fail in any way
-        found = plugins.failure(error)
+        found = failures.explain(error)
         again = f"posegen run --resume --debug --out {cell.folder}  shows where"
         return Ended(cell, type(found)(found.message, again))
     return Ended(cell, None)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
-import re
 import sys
 import warnings
 from typing import Annotated
@@ -32,8 +30,6 @@ from posegen.cli import (
 )
 from posegen.cli.verbs import Verb, Verbs
 from posegen.errors import PosegenError, UsageError
-
-MEMORY = "not enough memory|can't allocate memory|out of memory"  # as torch says it, of processors and of GPUs
 
 app = typer.Typer(
     cls=Verbs,
@@ -95,7 +91,9 @@ def main() -> None:
             from posegen.cli import usage
 
             _fail(usage.explain(error), debug)
-        _fail(_unexpected(error), debug)
+        from posegen import failures
+
+        _fail(failures.explain(error), debug)
 
 
 def _check_place() -> None:
@@ -104,17 +102,6 @@ def _check_place() -> None:
         os.getcwd()  # noqa: PTH109
     except FileNotFoundError as error:
         raise UsageError("the folder in which you are is not there any more", "cd to another one") from error
-
-
-def _unexpected(error: Exception) -> PosegenError:
-    if isinstance(error, MemoryError) or re.search(MEMORY, str(error)):
-        advice = "lower loop.batch, finetune.batch or camera.size, --jobs of ablate, --size of render"
-        return PosegenError("there is not enough memory for this", advice)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # not of a file: of what is printed
-        return PosegenError("the output could not be written: the disk is full", "free some space")
-    from posegen import plugins as installed
-
-    return installed.failure(error)
 
 
 def _fail(error: PosegenError, debug: bool) -> None:

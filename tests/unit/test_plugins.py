@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from posegen import Component, PluginError, plugins
@@ -165,37 +163,3 @@ def test_did_you_mean():
 def test_a_distribution_that_does_not_have_it():
     with pytest.raises(PluginError, match="there is no renderer 'mesh' in posegen-priors"):
         plugins.load("renderer", "posegen-priors:mesh")
-
-
-class TestFailure:
-    FAULTY = "\ndef look(ask):\n    return ask()['box']\n"
-
-    def failed(self, ask):
-        import faulty_estimator
-
-        with pytest.raises((KeyError, ZeroDivisionError)) as caught:
-            faulty_estimator.look(ask)
-        return plugins.failure(caught.value)
-
-    @pytest.mark.parametrize("target", ["faulty_estimator:Faulty", "collections:OrderedDict"])
-    def test_in_a_plugin_is_the_plugins(self, install, monkeypatch, target):
-        install("posegen-faulty", "faulty_estimator", plugin(target=target) + self.FAULTY)
-        monkeypatch.delitem(sys.modules, "faulty_estimator", raising=False)
-        found = self.failed(dict)
-        assert (type(found), found.exit_code) == (PluginError, 4)
-        assert found.message == "plugin posegen-faulty 1.2 failed: KeyError: 'box'"
-
-    def test_in_what_a_plugin_called_too(self, install, monkeypatch):
-        install("posegen-faulty", "faulty_estimator", plugin() + self.FAULTY)
-        monkeypatch.delitem(sys.modules, "faulty_estimator", raising=False)
-        assert (
-            self.failed(lambda: 1 / 0).message
-            == "plugin posegen-faulty 1.2 failed: ZeroDivisionError: division by zero"
-        )
-
-    def test_elsewhere_is_ours(self):
-        with pytest.raises(ZeroDivisionError) as caught:
-            1 / 0  # noqa: B018
-        found = plugins.failure(caught.value)
-        assert (found.exit_code, found.message) == (1, "unexpected ZeroDivisionError: division by zero")
-        assert "posegen doctor" in found.hint

@@ -37,7 +37,7 @@ def subject_file(name: str, rest_pose: Path | None = None) -> Path:
     """The .safetensors of a subject; an official checkpoint is converted when it is first asked for."""
     path = find(REGISTERED) if name == REGISTERED else Path(name).expanduser()
     if path.suffix == ".tar":
-        return convert(path, rest_pose)
+        return convert(path, None if rest_pose is None else rest_pose.expanduser())
     if rest_pose is not None:
         raise UsageError(f"rest_pose is for official .tar checkpoints; subject '{name}' has its own", "leave it out")
     if name in SHIPPED:
