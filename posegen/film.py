@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from posegen.checkpoint import disk_error
 from posegen.errors import UsageError, nearest
+from posegen.files import check_writable, disk_error
 
 STILLS, FILMS = (".png", ".jpg", ".jpeg"), (".gif", ".webp", ".mp4")
 OPAQUE = (".jpg", ".jpeg", ".mp4")
@@ -22,7 +22,7 @@ Picture = NDArray[np.uint8]
 
 
 def check(path: Path, pictures: int, *, transparent: bool) -> None:
-    """Before hours of drawing: raises UsageError where ``path`` cannot hold so many pictures, or their alpha."""
+    """Before hours of drawing: raises UsageError where ``path`` cannot be, or hold so many pictures, or their alpha."""
     kind = path.suffix.lower()
     if kind and kind not in KINDS:
         raise UsageError(f"{path.name}: no picture or film ends in '{kind}'", nearest(kind, KINDS) or ", ".join(KINDS))
@@ -32,6 +32,7 @@ def check(path: Path, pictures: int, *, transparent: bool) -> None:
         raise UsageError(f"a {kind} file has no transparency", "--background white, or -o FILE.png")
     if kind == ".mp4":
         _av()
+    check_writable(path, "-o")
 
 
 def write(path: Path, pictures: Iterable[Picture], fps: float) -> None:

@@ -158,7 +158,7 @@ def test_folder_faults_are_named(folder, bodies, tmp_path):
         return lambda copy: repack(copy / "poses.npz", lambda a: a.__setitem__(key, value))
 
     broken(lambda c: (c / "cameras.json").unlink(), "cameras.json does not exist")
-    broken(lambda c: (c / "cameras.json").write_text("{"), "cameras.json is not readable JSON")
+    broken(lambda c: (c / "cameras.json").write_text("{"), "cameras.json is damaged")
     broken(lambda c: (c / "cameras.json").write_text("[]"), "holds no table")
     broken(lambda c: (c / "cameras.json").write_text("{}"), "has no image")
     broken(lambda c: edit(c / "cameras.json", lambda t: t.__setitem__("../x", t["00001"])), "'../x' is no entry")
@@ -183,7 +183,7 @@ def test_folder_faults_are_named(folder, bodies, tmp_path):
     broken(pose("pelvis", np.full((7, 3), np.inf)), "'pelvis' holds values that are not finite")
     broken(lambda c: (c / "masks" / "00002.png").unlink(), "00002.png does not exist")
     broken(lambda c: (c / "images" / "00002.png").unlink(), "00002.png does not exist")
-    broken(lambda c: (c / "images" / "00002.png").write_bytes(b"\x89PNG"), "00002.png is not a whole picture")
+    broken(lambda c: (c / "images" / "00002.png").write_bytes(b"\x89PNG"), "00002.png cannot be read")
     small = Image.new("L", (20, 20))
     broken(lambda c: small.save(c / "masks" / "00002.png"), "00002.png is 20 x 20 pixels")
 
