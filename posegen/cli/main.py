@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -26,7 +27,7 @@ from posegen.cli import (
     viewpoints,
 )
 from posegen.cli.verbs import Verb, Verbs
-from posegen.errors import PosegenError, UsageError
+from posegen.errors import AssetError, PosegenError, UsageError
 
 app = typer.Typer(
     cls=Verbs,
@@ -72,12 +73,17 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a pipe on Windows knows no check mark: that must not end a run
+    # Pillow's second thoughts about pictures of 90 to 180 million pixels; it refuses larger ones by itself
+    warnings.filterwarnings("ignore", "Image size .* could be decompression bomb")
     debug = "--debug" in sys.argv[1:]  # accepted anywhere, as the advice below is to append it
     try:
         arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
         sys.exit(app(args=arguments, prog_name="posegen", standalone_mode=False))
     except PosegenError as error:
         _fail(error, debug)
+    except PermissionError as error:  # wherever it is met, it is the user's file or folder
+        what = error.filename or "a file"
+        _fail(AssetError(f"{what} cannot be used: {error.strerror}", "see to its permissions"), debug)
     except Exception as error:  # the last resort: whatever it is, one line is better than a page
         if type(error).__name__ == "NoArgsIsHelpError":  # and help is what was printed
             sys.exit(UsageError.exit_code)

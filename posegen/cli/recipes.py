@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -45,6 +46,8 @@ def copy(
     except FileExistsError as error:
         raise UsageError(f"{target} exists", f"posegen recipes copy {name} ANOTHER.toml") from error
     except OSError as error:
+        with suppress(OSError):
+            target.unlink(missing_ok=True)  # half a copy: what was there before is the case above
         raise UsageError(f"{target} cannot be written: {error.strerror}", "choose another file") from error
     use = f"posegen ablate {target}" if source.parent == recipes.ABLATIONS else f"posegen run --recipe {target}"
     typer.echo(f"{target}: use it with  {use}")
