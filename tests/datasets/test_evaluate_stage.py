@@ -237,6 +237,13 @@ def test_a_scan_tells_how_far_it_is(data):
     assert told[-1] == (1, 1)
 
 
+def test_a_picture_that_is_too_large_is_named(tmp_path, monkeypatch):
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    with pytest.raises(AssetError, match=r"a\.png cannot be read: it has more than"):
+        windows.windows(tmp_path / "a.png", [])
+
+
 def test_a_folder_that_may_not_be_listed_is_not_called_empty(tmp_path, monkeypatch):
     def denied(self):
         raise PermissionError(13, "Permission denied", str(self))

@@ -121,6 +121,17 @@ def test_photographs_lose_their_background(views, folder, bodies):
     assert (back.images[0][views.masks[0] == 0] == 0).all()
 
 
+def test_pictures_are_upright_and_masks_may_have_16_bits(views, folder, bodies):
+    name, exif = views.names[0], Image.Exif()
+    exif[0x0112] = 3  # stored upside down
+    image, mask = folder / "images" / f"{name}.png", folder / "masks" / f"{name}.png"
+    Image.fromarray(np.array(Image.open(image))[::-1, ::-1]).save(image, exif=exif)
+    Image.fromarray(np.array(Image.open(mask)).astype(np.uint16) * 257).save(mask)
+    back = read_views(folder, bodies)
+    assert torch.equal(back.masks, views.masks)
+    assert (back.images.int() - views.images.int()).abs().max() <= 1
+
+
 def test_jpg_json_and_betas_alone(views, folder, bodies):
     name = views.names[0]
     Image.open(folder / "images" / f"{name}.png").save(folder / "images" / f"{name}.jpg", quality=95)
