@@ -46,7 +46,7 @@ def disk_error(path: Path, error: Exception) -> PosegenError:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, FileExistsError | NotADirectoryError):
-        return "a folder above it is a file"
+        return "a file is where a folder is needed"
     return getattr(error, "strerror", None) or str(error)
 
 

@@ -32,7 +32,7 @@ def check(path: Path, pictures: int, *, transparent: bool) -> None:
         raise UsageError(f"a {kind} file has no transparency", "--background white, or -o FILE.png")
     if kind == ".mp4":
         _av()
-    check_writable(path, "-o")
+    check_writable(path if kind else path / "00000.png", "-o")
 
 
 def write(path: Path, pictures: Iterable[Picture], fps: float) -> None:

@@ -86,7 +86,7 @@ def test_a_place_that_cannot_be_is_told_before_images_are_drawn(posegen, tmp_pat
     places[option] = tmp_path / "file" / places[option].name
     done = posegen("fit", "anerf", "--subject", "s0", *(part for pair in places.items() for part in pair))
     assert done.code == 2
-    assert f"{places[option]} cannot be written: a folder above it is a file" in " ".join(done.err.split())
+    assert f"{places[option]} cannot be written: a file is where a folder is needed" in " ".join(done.err.split())
     assert f"hint: choose another {option}" in done.err
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 

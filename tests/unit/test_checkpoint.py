@@ -180,7 +180,7 @@ class TestAtomic:
 
     def test_a_place_that_cannot_be(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
-        with pytest.raises(PosegenError, match="could not be written: a folder above it is a file"):
+        with pytest.raises(PosegenError, match="could not be written: a file is where a folder is needed"):
             checkpoint.write_text(tmp_path / "file" / "sub" / "a", "")
 
     def test_text_is_utf8(self, tmp_path: Path) -> None:

@@ -63,8 +63,8 @@ class TestBefore:
     @pytest.mark.parametrize(
         ("place", "says"),
         [
-            ("file/new", "a folder above it is a file"),
-            ("file/x/new", "a folder above it is a file"),
+            ("file/new", "a file is where a folder is needed"),
+            ("file/x/new", "a file is where a folder is needed"),
             ("a/b/" + 300 * "x", "File name too long"),
         ],
     )

@@ -238,7 +238,7 @@ def test_an_epoch_that_is_repeated_is_validated_once_in_the_log(drawn, tmp_path,
 def test_a_folder_that_cannot_be_is_refused_before_anything_is_drawn(tmp_path):
     (tmp_path / "file").touch()
     out = tmp_path / "out" / "w.safetensors"
-    with pytest.raises(UsageError, match=r"w\.safetensors cannot be written: a folder above it is a file"):
+    with pytest.raises(UsageError, match=r"w\.safetensors cannot be written: a file is where a folder is needed"):
         stage.pretrain(settings(), tmp_path / "file" / "w.safetensors", bank=tmp_path / "bank")
     with pytest.raises(UsageError, match="file is not empty, and not a bank"):
         stage.pretrain(settings(), out, bank=tmp_path / "file")
