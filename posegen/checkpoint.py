@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import io
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -17,7 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
-from posegen.errors import AssetError, PosegenError
+from posegen.errors import AssetError
+from posegen.files import disk_error, part_of, read_error
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
@@ -47,12 +48,15 @@ def _sort_metadata(path: Path) -> None:
 
 
 def load_tensors(path: Path, repair: str) -> dict[str, Tensor]:
-    """Read a safetensors file. Raises AssetError, with ``repair`` as its hint, when it is missing or damaged."""
+    """Read a safetensors file.
+
+    Raises AssetError, with ``repair`` as its hint, when it is missing or damaged; when it cannot be read, with another.
+    """
     try:
         return load(path.read_bytes())  # not mapped into memory: a mapped file cannot be replaced on Windows
-    except FileNotFoundError as error:
-        raise AssetError(f"{path} does not exist", repair) from error
-    except (SafetensorError, OSError) as error:
+    except OSError as error:
+        raise read_error(path, error, repair) from error
+    except SafetensorError as error:
         raise AssetError(f"{path} is not a whole safetensors file: {error}", repair) from error
 
 
@@ -84,7 +88,9 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 def save_torch(path: Path, content: Mapping[str, Any]) -> None:
     """Write what other projects load with ``torch.load``, atomically. Raises PosegenError when the disk is full."""
-    _atomically(path, lambda part: torch.save(content, part))
+    buffer = io.BytesIO()  # torch says nothing of the disk when it fails to write a file
+    torch.save(content, buffer)
+    _atomically(path, lambda part: part.write_bytes(buffer.getbuffer()))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -137,18 +143,14 @@ def without_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tens
     return {key[len(prefix) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{prefix}.")}
 
 
-def disk_error(path: Path, error: Exception) -> PosegenError:
-    """What a failed write of ``path`` means to a user."""
-    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
-    reason = "the disk is full" if full else getattr(error, "strerror", None) or str(error)
-    return PosegenError(f"{path} could not be written: {reason}", "free some space and go on with --resume")
-
-
 def _atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # two processes may write one file, as of a shared bank
+    part = part_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+        mode = part.stat().st_mode  # what the umask leaves: safetensors writes files for their owner alone
         write(part)
+        part.chmod(mode)
         with part.open("r+b") as file:
             os.fsync(file.fileno())  # else a power cut may leave a file that is there and empty
         part.replace(path)

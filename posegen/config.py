@@ -75,10 +75,17 @@ def checked(model: type[M], stack: Iterable[Layer], components: Iterable[str]) -
 
 
 def to_toml(settings: Settings) -> str:
-    """A recipe that reproduces exactly these settings. A None, which TOML cannot say, is left to the default."""
+    """A recipe that reproduces exactly these settings. A None, which TOML cannot say, is left to the default.
+
+    Raises UsageError for the path of a file whose name is not UTF-8, which TOML cannot say either.
+    """
     import tomli_w
 
-    return tomli_w.dumps(_without_none(to_table(settings)))
+    text = tomli_w.dumps(_without_none(to_table(settings)))
+    for line in text.splitlines():
+        if line != line.encode(errors="replace").decode():
+            raise UsageError(f"a setting is not UTF-8: {line}", "rename that file or folder")
+    return text
 
 
 def to_table(settings: Settings) -> dict[str, Any]:

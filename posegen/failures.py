@@ -7,7 +7,7 @@ import re
 from traceback import walk_tb
 
 from posegen.discovery import Plugin, discover, one_line
-from posegen.errors import PluginError, PosegenError
+from posegen.errors import AssetError, PluginError, PosegenError
 
 MEMORY = "not enough memory|can't allocate memory|out of memory"  # as torch says it, of processors and of GPUs
 
@@ -19,6 +19,8 @@ def explain(error: Exception) -> PosegenError:
         return PosegenError("there is not enough memory for this", advice)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # not of a file: of what is printed
         return PosegenError("the output could not be written: the disk is full", "free some space")
+    if isinstance(error, PermissionError):  # wherever it is met, it is the user's file or folder
+        return AssetError(f"{error.filename or 'a file'} cannot be used: {error.strerror}", "see to its permissions")
     if row := _in_plugin(error):
         return PluginError(f"plugin {row.distribution} {row.version} failed: {one_line(error)}", "--debug shows where")
     advice = "run again with --debug, and paste that and `posegen doctor` into a bug report"

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from posegen.checkpoint import disk_error
 from posegen.errors import UsageError
+from posegen.files import check_writable, disk_error
 
 STILLS, FILMS = (".png", ".jpg", ".jpeg"), (".gif", ".webp", ".mp4")
 OPAQUE = (".jpg", ".jpeg", ".mp4")
@@ -29,7 +29,7 @@ Picture = NDArray[np.uint8]
 
 def check(path: Path, pictures: int, *, size: int, fps: float, transparent: bool) -> None:
     """Before hours of drawing: raises UsageError where ``path`` cannot hold so many pictures of such a side, or so many
-    a second, or their alpha, or where something is there already."""
+    a second, or their alpha, where something is there already, and where nothing can be written."""
     kind = path.suffix.lower()
     if kind and kind not in KINDS:
         raise UsageError(f"{path.name}: no picture or film ends in '{kind}'", f"choose among {', '.join(KINDS)}")
@@ -48,6 +48,7 @@ def check(path: Path, pictures: int, *, size: int, fps: float, transparent: bool
             raise UsageError(f"a .mp4 file has an even number of pixels a side, not {size}", f"--size {size + 1}")
         _av()
     _check_new(path)
+    check_writable(path if kind else path / "00000.png", "-o")
 
 
 def _check_new(path: Path) -> None:

@@ -20,6 +20,7 @@ from posegen.datasets.rendered_views import Plan, render_views
 from posegen.datasets.views import read_views, write_views
 from posegen.discovery import discover
 from posegen.errors import PosegenError, UsageError
+from posegen.files import check_writable
 from posegen.layers import Key, Layer
 from posegen.options import Options
 from posegen.protocols import Fittable
@@ -66,6 +67,7 @@ def fit(request: Request, console: Console) -> Mapping[str, float]:
             "go on with --resume if it is unfinished, choose another --out, or delete it",
         )
     options, plan, seed = read_options(renderer, request)
+    check_writable(request.out)
     if hasattr(renderer, "check_fit"):
         renderer.check_fit(options, request.out, request.resume)
     write = _writer(renderer, request)
@@ -137,6 +139,7 @@ def _writer(renderer: Any, request: Request) -> Callable[..., None] | None:
         raise UsageError(f"--write-views {path} is there already", "give another name, or an empty folder")
     if taken and (path.is_file() or (path / "poses.npz").is_file()):  # what is written last
         return None
+    check_writable(path / "poses.npz" if path.is_dir() else path, "--write-views")
     return _own(renderer, "write_views", path) if path.suffix.lower() in FILES else write_views
 
 

@@ -19,7 +19,7 @@ from posegen.config import to_toml
 from posegen.context import Context
 from posegen.datasets import generated, open
 from posegen.doctor import environment
-from posegen.errors import UsageError
+from posegen.errors import AssetError, UsageError
 from posegen.evaluate import GROUPINGS, PROTOCOL, broken_down, summarise
 from posegen.report import scores, summary
 from posegen.rundir import RunDirectory
@@ -45,6 +45,11 @@ def run(settings: Settings, out: Path, *, resume: bool = False, console: Console
             context.track.console.print(summary.parts_before_after(result, WORST))
         if "datasets" in result:
             context.track.console.print(summary.datasets(result))
+        if not context.directory.estimator.is_file():
+            raise AssetError(
+                f"this run is complete, but its weights are gone: {context.directory.estimator} does not exist",
+                f"delete {context.directory.result.name} there: --resume then writes both again",
+            )
         context.say(f"everything is in {out}; the weights: {context.directory.estimator.name}")
         context.say(f"its worst pictures and maps of its errors: posegen report {shlex.quote(str(out))}")
         return result
@@ -64,7 +69,7 @@ def finetune(
 ) -> Path:
     """The second stage alone: fine-tune on a dataset that ``generate`` wrote; -> the file of the new weights."""
     generated.describe(dataset)  # before a folder is made
-    with _opened(settings, out, resume, console, draws=False) as context:
+    with _opened(settings, out, resume, console, draws=False, dataset=dataset) as context:
         samples = generated.load(dataset, joint_set=context.estimator.joint_set)
         _check_dataset(context.directory, dataset)
         samples = stages.kept(context, 0, samples)
@@ -103,7 +108,7 @@ def evaluate(settings: Settings, *, by: Sequence[str] = (), console: Console | N
 def _check_generates(directory: RunDirectory) -> None:
     """Raises UsageError for a directory of ``finetune``, whose samples come from elsewhere."""
     if directory.samples.is_file():
-        dataset = directory.once(directory.samples.name, dict)["dataset"]
+        dataset = directory.once(directory.samples.name, dict, "dataset")["dataset"]
         raise UsageError(
             f"{directory.path} is of posegen finetune",
             shlex.join(("posegen", "finetune", "--resume", "--dataset", dataset, "--out", str(directory.path))),
@@ -117,7 +122,8 @@ def _check_dataset(directory: RunDirectory, dataset: Path) -> None:
         again = shlex.join(("posegen", "run", "--resume", "--out", str(directory.path)))
         raise UsageError(f"{directory.path} is of posegen run", again)
     labels = assets.sha256(dataset / "labels.safetensors")
-    first = directory.once(directory.samples.name, lambda: {"dataset": str(dataset.absolute()), "labels": labels})
+    now = {"dataset": str(dataset.absolute()), "labels": labels}
+    first = directory.once(directory.samples.name, lambda: now, *now)
     if first["labels"] != labels:
         raise UsageError(
             f"{directory.path} was started with another dataset",
@@ -125,12 +131,14 @@ def _check_dataset(directory: RunDirectory, dataset: Path) -> None:
         )
 
 
-def _check_people(settings: Settings, parts: Parts, draws: bool, finetunes: bool) -> None:
-    """Raises a PosegenError for people, or a dataset, that are wanted and not there: before anything is written."""
+def _check_wanted(settings: Settings, parts: Parts, draws: bool, finetunes: bool, dataset: Path | None) -> None:
+    """Raises a PosegenError for people, pictures or labels that are not there: before anything is written."""
     for who in settings.loop.others if draws else ():
         parts.person(who)
     if finetunes:
         retention.check(settings, parts)
+    if dataset is not None:
+        generated.read_labels(dataset, joint_set=parts.estimator.joint_set)
 
 
 @contextmanager
@@ -142,8 +150,12 @@ def _opened(
     *,
     draws: bool = True,
     finetunes: bool = True,
+    dataset: Path | None = None,
 ) -> Iterator[Context]:
-    """Claim the directory, write down what reproduces the run, assemble the components."""
+    """Claim the directory, write down what reproduces the run, assemble the components.
+
+    draws, finetunes, dataset: whether it draws samples, fine-tunes, and on which dataset if not on what it draws.
+    """
     directory, text = RunDirectory(out), to_toml(settings)
     with directory.opened(resume=resume):
         if resume and directory.settings.read_text(encoding="utf-8") != text:
@@ -153,7 +165,7 @@ def _opened(
             )
         parts = assemble(settings, finetunes=finetunes)
         if not directory.result.is_file():
-            _check_people(settings, parts, draws, finetunes)
+            _check_wanted(settings, parts, draws, finetunes, dataset)
         context = Context(parts, settings, directory, Track(directory.metrics, console, whole=not resume))
         if not resume:
             checkpoint.write_text(directory.settings, text)

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from posegen.checkpoint import write_text
-from posegen.errors import AssetError, UsageError
+from posegen.errors import UsageError
+from posegen.files import read_json
 
 
 class RunDirectory:
@@ -68,14 +69,14 @@ class RunDirectory:
                     file.unlink()
                     self.path.rmdir()
 
-    def once(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The JSON file ``name``: read it, or make its content and write it. Raises AssetError if it is damaged."""
+    def once(self, name: str, make: Callable[[], dict[str, Any]], *keys: str) -> dict[str, Any]:
+        """The JSON file ``name``: read it, or make its content and write it.
+
+        keys: what it must have. Raises AssetError if it is damaged or cannot be read.
+        """
         path = self.path / name
-        if path.is_file():
-            try:
-                return dict(json.loads(path.read_text(encoding="utf-8")))
-            except (OSError, ValueError, TypeError) as error:
-                raise AssetError(f"{path} is damaged: {error}", "delete it and run with --resume") from error
+        if path.exists():
+            return read_json(path, "delete it and run with --resume", keys)
         content = make()
         write_text(path, json.dumps(content, indent=1) + "\n")
         return content

@@ -32,7 +32,7 @@ def complete(context: Context) -> dict[str, Any]:
     """Every stage that is not done yet; -> the content of ``result.json``."""
     directory, loop = context.directory, context.settings.loop
     if directory.result.is_file():
-        return directory.once("result.json", dict)
+        return directory.once("result.json", dict, "estimator", "protocol", "splits")
     parts, settings, track = context.parts, context.settings, context.track
     people, splits = retention.people(context), shots(parts, settings, track)
     before = directory.once("before.json", lambda: figures(parts, splits, settings, track, "measure before"))
@@ -147,7 +147,7 @@ def kept(context: Context, round_: int, samples: Samples) -> Samples:
                 phase.advance(by=len(part))
         return {"samples": hardest.hardest(torch.cat(found), samples.truth, context.joint_set, keep).tolist()}
 
-    return samples[torch.tensor(context.directory.once(f"kept-{round_}.json", choose)["samples"])]
+    return samples[torch.tensor(context.directory.once(f"kept-{round_}.json", choose, "samples")["samples"])]
 
 
 def finetune(context: Context, tuning: Finetuning, round_: int, samples: Samples) -> None:

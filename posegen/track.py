@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from posegen import alarms
-from posegen.checkpoint import disk_error, write_text
+from posegen.checkpoint import write_text
+from posegen.files import disk_error
 
 EVERY = 10  # iterations between two readings of the losses: each reading waits for the device
 

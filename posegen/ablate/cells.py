@@ -82,7 +82,7 @@ def cells(ablation: Ablation, seeds: Sequence[int], out: Path) -> list[Cell]:
 
 def result(cell: Cell) -> dict[str, Any] | None:
     """What a finished cell measured; None for one that is not done. Raises AssetError if the file is damaged."""
-    return RunDirectory(cell.folder).once("result.json", dict) if cell.state() == "done" else None
+    return RunDirectory(cell.folder).once("result.json", dict, "splits") if cell.state() == "done" else None
 
 
 def _check_metrics(ablation: Ablation, settings: Settings) -> None:

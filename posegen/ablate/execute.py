@@ -21,10 +21,11 @@ from posegen import failures, run
 from posegen.ablate.cells import Cell
 from posegen.ablate.recipe import Ablation
 from posegen.ablate.table import tabulate
-from posegen.checkpoint import disk_error, write_text
+from posegen.checkpoint import write_text
 from posegen.config import to_toml
 from posegen.doctor import usable_cpus
 from posegen.errors import PosegenError
+from posegen.files import disk_error
 from posegen.report import ablation as report
 from posegen.rundir import RunDirectory
 

@@ -77,6 +77,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a pipe on Windows knows no check mark: that must not end a run
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"  # without a line of our code
+    # Pillow's second thoughts about pictures of 90 to 180 million pixels; it refuses larger ones by itself
+    warnings.filterwarnings("ignore", "Image size .* could be decompression bomb")
     debug = "--debug" in sys.argv[1:]  # accepted anywhere, as the advice below is to append it
     try:
         _check_place()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,8 @@ def copy(
     except FileExistsError as error:
         raise UsageError(f"{target} exists", f"posegen recipes copy {shlex.quote(name)} ANOTHER.toml") from error
     except OSError as error:
+        with suppress(OSError):
+            target.unlink(missing_ok=True)  # half a copy: what was there before is the case above
         raise UsageError(f"{target} cannot be written: {error.strerror}", "choose another file") from error
     use = ("ablate",) if source.parent == recipes.ABLATIONS else ("run", "--recipe")
     typer.echo(f"{target}: use it with  {shlex.join(('posegen', *use, str(target)))}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,7 +111,9 @@ def _background(text: str, size: int) -> Tensor | None:
     """A colour or a picture (3,size,size) or (3,1,1) in [0,1]; None is transparent."""
     import numpy as np
     import torch
-    from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
+    from PIL import ImageColor, ImageOps
+
+    from posegen.datasets.photos import read_picture
 
     if text == "transparent":
         return None
@@ -118,11 +121,8 @@ def _background(text: str, size: int) -> Tensor | None:
         return torch.tensor(ImageColor.getrgb(text)[:3])[:, None, None] / 255
     except ValueError:
         pass
-    try:
-        with Image.open(text) as image:
-            fitted = ImageOps.fit(image.convert("RGB"), (size, size))
-    except (OSError, UnidentifiedImageError) as error:
-        raise UsageError(
-            f"--background '{text}' is neither a colour nor a picture", "like white, '#204060', photo.jpg, transparent"
-        ) from error
+    known = "like white, '#204060', photo.jpg, transparent"
+    if not os.path.isfile(text):  # noqa: PTH113 (it says no of what can be no path, too)
+        raise UsageError(f"--background '{text}' is neither a colour nor a picture", known)
+    fitted = ImageOps.fit(read_picture(Path(text), "RGB", known), (size, size))
     return torch.from_numpy(np.array(fitted)).permute(2, 0, 1) / 255

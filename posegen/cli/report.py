@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +36,7 @@ def report(
 ) -> None:
     """Tables, maps and the worst pictures of the open benchmark on one HTML page, before and after a run."""
     if run is not None and (recipe or estimator or checkpoint or assignments or seed is not None or device):
-        raise UsageError("a report of a run has the run's settings", f"posegen report {run}")
+        raise UsageError("a report of a run has the run's settings", f"posegen report {shlex.quote(str(run))}")
     configuration = options.configure(
         recipe, assignments, estimator=estimator, seed=seed, device=device, checkpoint=checkpoint, resume=run
     )
@@ -43,7 +44,10 @@ def report(
     name = settings.estimator.name.rpartition(":")[2]
     page = out or (run / "report.html" if run else Path(f"report-{name}.html"))
     if page.exists() and (out or not run):
-        raise UsageError(f"{page} exists", "choose another --out")
+        raise UsageError(f"{page} is there already", "choose another --out, or delete it")
+    from posegen.files import check_writable
+
+    check_writable(page)
     from posegen.cli import screen
     from posegen.report import stage
 

@@ -76,10 +76,15 @@ def describe(path: Path, release: Release) -> tuple[int, float]:
                 f"{path}: 'surface_model_type' is '{model[:20]}' where '{release.name}' is needed",
                 "which body model is it?",
             )
+    return int(shape[0]), frame_rate(file, release)
+
+
+def frame_rate(file: NpzFile, release: Release) -> float:
+    """Frames a second. Raises AssetError naming file and key."""
     rate = float(file.read(release.rate))
     if not 1 <= rate <= 10_000:
-        raise AssetError(f"{path}: '{release.rate}' is {rate}, which is no number of frames a second", REPAIR)
-    return int(shape[0]), rate
+        raise AssetError(f"{file.path}: '{release.rate}' is {rate}, which is no number of frames a second", REPAIR)
+    return rate
 
 
 def motion(path: Path, release: Release, rows: slice, hands: bool) -> tuple[Array, Array]:

@@ -18,14 +18,15 @@ from PIL import Image
 from torch import Tensor
 
 from posegen.body.joints import JOINT_SETS
-from posegen.checkpoint import disk_error, load_tensors, save_tensors, write_text
+from posegen.checkpoint import load_tensors, save_tensors, write_text
 from posegen.datasets.photos import read_picture
-from posegen.discovery import one_line
 from posegen.errors import AssetError, UsageError
+from posegen.files import disk_error, read_json
 from posegen.types import Render
 
 FORMAT = "posegen-dataset-1"
 REPAIR = "generate the dataset again"
+KNOWN = ("box", "truth")  # of every sample; NaN elsewhere says that nobody knows
 CONVENTIONS = (
     "theta: SMPL body pose (23,3) axis-angle, radians; view: K (3) axis-angle, the camera's turn around the pelvis; "
     "truth: joints in metres, camera axes (x right, y down, z forward), origin at the pelvis; "
@@ -118,18 +119,18 @@ def describe(folder: Path, *, repair: str = REPAIR, prefix: str = "") -> tuple[i
     """
     about = folder / "dataset.json"
     try:
-        described = json.loads(about.read_text(encoding="utf-8"))
-        written, count, joint_set = described["format"], int(described["samples"]), str(described["joint_set"])
+        described = read_json(about, repair, ("format", "samples", "joint_set"))
     except (FileNotFoundError, NotADirectoryError) as error:
         inside = sorted(folder.glob("dataset/round-*/dataset.json"))
         right = inside[0].parent if inside else "RUN/dataset/round-0, of posegen run or posegen generate"
         lack = "has no dataset.json" if folder.exists() else "does not exist"
         raise AssetError(f"{folder} {lack}", f"give {prefix}{right}") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AssetError(f"{about} does not describe a whole PoseGen dataset: {one_line(error)}", repair) from error
+    written, count, joint_set = (described[key] for key in ("format", "samples", "joint_set"))
     if written != FORMAT:
         raise AssetError(f"{about} is of format '{written}', this version reads '{FORMAT}'", repair)
-    return count, joint_set
+    if not isinstance(count, int) or count < 1:
+        raise AssetError(f"{about}: 'samples' is {count!r}", repair)
+    return count, str(joint_set)
 
 
 def load(folder: Path, *, joint_set: str, repair: str = REPAIR) -> Samples:
@@ -138,32 +139,39 @@ def load(folder: Path, *, joint_set: str, repair: str = REPAIR) -> Samples:
     repair: what mends a damaged one.
     Raises AssetError naming the file that is missing or damaged, UsageError for labels of another joint set.
     """
+    labels = read_labels(folder, joint_set=joint_set, repair=repair)
+
+    def read(i: int) -> tuple[Tensor, Tensor]:
+        return _premultiplied(np.asarray(read_picture(image_file(folder, i), "RGBA", repair)))
+
+    with ThreadPoolExecutor(2) as pool:
+        pairs = list(pool.map(read, range(len(labels["box"]))))
+    if len({alpha.shape for _, alpha in pairs}) != 1:
+        raise AssetError(f"{folder / 'images'} holds no images of one size", repair)
+    return Samples(
+        image=torch.stack([image for image, _ in pairs]), alpha=torch.stack([alpha for _, alpha in pairs]), **labels
+    )
+
+
+def read_labels(folder: Path, *, joint_set: str, repair: str = REPAIR) -> dict[str, Tensor]:
+    """What ``load`` reads but for the pictures, by the names of ``Samples``. Raises as ``load`` does."""
     count, labelled = describe(folder, repair=repair)
     if labelled != joint_set:
         raise UsageError(
             f"{folder} is labelled with joint set '{labelled}', the estimator has '{joint_set}'",
             "generate a dataset with this --estimator",
         )
-
-    labels = load_tensors(folder / "labels.safetensors", repair)
+    file = folder / "labels.safetensors"
+    labels = load_tensors(file, repair)
     joints = len(JOINT_SETS[joint_set])
     shapes = {"box": (4,), "theta": (23, 3), "view": (3,), "truth": (joints, 3), "error": (), "points": (joints, 2)}
     for name, shape in shapes.items():
         if name not in labels or labels[name].shape != (count, *shape):
-            raise AssetError(f"{folder / 'labels.safetensors'} holds no '{name}' of shape {(count, *shape)}", repair)
-
-    def read(i: int) -> tuple[Tensor, Tensor]:
-        return _premultiplied(np.asarray(read_picture(image_file(folder, i), "RGBA", repair)))
-
-    with ThreadPoolExecutor(2) as pool:
-        pairs = list(pool.map(read, range(count)))
-    if len({alpha.shape for _, alpha in pairs}) != 1:
-        raise AssetError(f"{folder / 'images'} holds no images of one size", repair)
-    return Samples(
-        image=torch.stack([image for image, _ in pairs]),
-        alpha=torch.stack([alpha for _, alpha in pairs]),
-        **{name: labels[name] for name in shapes},
-    )
+            raise AssetError(f"{file} holds no '{name}' of shape {(count, *shape)}", repair)
+    for name in KNOWN:
+        if strange := (~labels[name].isfinite().flatten(1).all(1)).nonzero().flatten().tolist():
+            raise AssetError(f"{file}: '{name}' of sample {strange[0]} holds values that are not finite", repair)
+    return {name: labels[name] for name in shapes}
 
 
 def _straight(image: Tensor, alpha: Tensor) -> np.ndarray:

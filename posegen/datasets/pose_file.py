@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from posegen.datasets.amass import y_up
-from posegen.datasets.amass_files import RELEASES, motion
+from posegen.datasets.amass_files import RELEASES, frame_rate, motion
 from posegen.datasets.bvh import Bvh
 from posegen.datasets.npz_file import DAMAGED, REPAIR, NpzFile
 from posegen.errors import AssetError, UsageError, nearest
@@ -65,8 +65,10 @@ def _npz(path: Path) -> Clip:
     shape = file.shape(key)
     for release in RELEASES:
         if key == "poses" and len(shape) == 2 and shape[1] == release.columns:
+            if not shape[0]:
+                raise AssetError(f"{path}: '{key}' holds no pose", "is it the right file?")
+            fps = frame_rate(file, release) if release.rate in file else FPS
             poses, _ = motion(path, release, slice(None), hands=False)
-            fps = float(file.read(release.rate)) if release.rate in file else FPS
             return _clip(path.stem, y_up(poses), fps)
     return _clip(path.stem, _poses(file.read(key, *shape, kinds="f"), f"{path}: '{key}'"), FPS)
 

@@ -157,14 +157,19 @@ def judged(texts: Iterable[str]) -> list[tuple[str, Path | None]]:
 def place(name: str, root: Path | None) -> Path:
     """Where a dataset is, the registered folder without ``root``.
 
-    Raises UsageError for a dataset that cannot be registered, AssetError where nothing is.
+    Raises UsageError for a dataset that cannot be registered, AssetError where nothing is, or what may not be read.
     """
     if root is None:
         if not known(name).asset:
             raise UsageError(f"dataset '{name}' has no registered place", f"give it: {name}:PATH")
-        return assets.find(known(name).asset)
-    if not root.exists():
-        raise AssetError(f"{root} does not exist", f"give {name}:PATH")
+        root = assets.find(known(name).asset)
+    try:
+        if not root.exists():
+            raise AssetError(f"{root} does not exist", f"give {name}:PATH")
+        if root.is_dir():
+            next(root.iterdir(), None)  # the loaders' patterns find nothing in a folder that may not be listed
+    except OSError as error:
+        raise AssetError(f"{root} cannot be read: {error.strerror}", "see to its permissions") from error
     return root
 
 

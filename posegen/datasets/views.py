@@ -19,13 +19,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from posegen.checkpoint import disk_error, save_arrays, write_text
+from posegen.checkpoint import save_arrays, write_text
 from posegen.datasets.checked import finite, numbers, rotations
 from posegen.datasets.npz_file import NpzFile
+from posegen.datasets.photos import read_picture
 from posegen.errors import AssetError
+from posegen.files import disk_error, read_json
 from posegen.geometry import rotvec_to_rotmat
 from posegen.protocols import BodySource
 from posegen.types import Camera, Views
@@ -112,14 +114,9 @@ def _cameras(path: Path) -> dict[str, dict[str, Any]]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path, FORMAT)
     except FileNotFoundError as error:
         raise AssetError(f"{path} does not exist", FORMAT) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise AssetError(f"{path} is not readable JSON: {error}", "write it again") from error
-    if not isinstance(table, dict):
-        raise AssetError(f"{path} holds no table of names", FORMAT)
-    return table
 
 
 def _placed(entry: dict[str, Any], where: str) -> tuple[NDArray[np.float64], ...]:
@@ -196,7 +193,8 @@ def _pictures(folder: Path, names: list[str]) -> tuple[Tensor, Tensor]:
     for i, name in enumerate(names):
         paths = [folder / "images" / f"{name}{ending}" for ending in (".png", ".jpg", ".jpeg")]
         path = next((path for path in paths if path.is_file()), paths[0])
-        colour, mask = _open(path, "RGB"), _open(folder / "masks" / f"{name}.png", "L")
+        colour = np.asarray(read_picture(path, "RGB", FORMAT, LARGEST))
+        mask = np.asarray(read_picture(folder / "masks" / f"{name}.png", "L", FORMAT, LARGEST))
         if images is None or masks is None:
             images = np.empty((len(names), *colour.shape), np.uint8)
             masks = np.empty((len(names), *colour.shape[:2]), np.uint8)
@@ -212,18 +210,6 @@ def _pictures(folder: Path, names: list[str]) -> tuple[Tensor, Tensor]:
     if not (masks > 127).any():
         raise AssetError(f"{folder / 'masks'}: no mask shows a person", "255 where the person is, 0 elsewhere")
     return torch.from_numpy(images), torch.from_numpy(masks)
-
-
-def _open(path: Path, mode: str) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path) as image:
-            if max(image.size) > LARGEST:
-                raise AssetError(f"{path} is {image.size[0]} x {image.size[1]} pixels", f"at most {LARGEST} a side")
-            return np.asarray(image.convert(mode))
-    except FileNotFoundError as error:
-        raise AssetError(f"{path} does not exist", FORMAT) from error
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise AssetError(f"{path} is not a whole picture: {error}", "write it again") from error
 
 
 def _save(path: Path, pixels: NDArray[np.uint8]) -> None:

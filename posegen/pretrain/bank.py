@@ -20,6 +20,7 @@ from posegen.checkpoint import load_tensors, save_array, save_tensors, write_tex
 from posegen.datasets.generated import to_bytes
 from posegen.datasets.upright import Upright
 from posegen.errors import AssetError, UsageError
+from posegen.files import read_error, read_json
 from posegen.geometry import box_from_alpha, frame, orbit, resample
 from posegen.pretrain.settings import Pretraining
 from posegen.protocols import Motion, Photos, Renderer
@@ -45,7 +46,9 @@ class Bank:
         try:
             self._pictures = [np.load(shard, mmap_mode="r", allow_pickle=False) for shard in shards]
             theta, view, box, focal, centre, subject = (torch.cat([part[name] for part in labels]) for name in LABELS)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except OSError as error:
+            raise read_error(Path(error.filename or shards[0].parent), error, repair) from error
+        except (ValueError, EOFError, KeyError, RuntimeError) as error:
             raise AssetError(f"{shards[0].parent} holds a damaged shard: {error}", repair) from error
         self.theta, self.view, self.box, self.focal, self.centre, self.subject = (
             theta,
@@ -102,13 +105,9 @@ def _claim(folder: Path, settings: Pretraining) -> None:
     about = folder / "bank.json"
     drawn = settings.model_dump(mode="json", include={"seed", "motion", "photos", "bank", "appearance"})
     if about.is_file():
-        try:
-            there = json.loads(about.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise AssetError(f"{about} is damaged: {error}", f"delete {folder}") from error
-        if there != drawn:
+        if read_json(about, f"delete {folder}") != drawn:
             raise UsageError(f"{folder} is a bank of other settings", "choose another --bank")
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not empty, and not a bank", "choose another --bank")
     else:
         write_text(about, json.dumps(drawn, indent=1) + "\n")

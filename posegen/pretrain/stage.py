@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from posegen import __version__, alarms, checkpoint
 from posegen.assemble import make, options_class, usable_device
 from posegen.errors import AssetError, UsageError
+from posegen.files import check_writable
 from posegen.pretrain.bank import Bank, open_bank
 from posegen.pretrain.settings import Pretraining
 from posegen.pretrain.training import Square, Training, validate
@@ -43,9 +44,14 @@ def pretrain(
 
     cpu = torch.device("cpu")
     motion, photos = make("motion", settings.motion, cpu), make("photos", settings.photos, cpu)
-    train, validation = open_bank(bank, settings, motion, photos, mesh, track)
     bodies = [mesh(subject).body for subject in settings.bank.subjects]
     joint_set = bodies[0].joint_set(estimator.joint_set)
+    assert estimator.module is not None  # it has random weights
+    if not state.is_file():
+        for path in settings.start:
+            _start(estimator.module, path)
+    train, validation = open_bank(bank, settings, motion, photos, mesh, track)
+    out.parent.mkdir(parents=True, exist_ok=True)
 
     def truth(pictures: Bank) -> Truth:
         return truth_of(pictures, bodies, joint_set.name, settings.bank.size, settings.bank.distance)
@@ -56,9 +62,6 @@ def pretrain(
         highlight=False,
     )
     training, checked = Training(estimator, joint_set, train, truth(train), settings, crops), truth(validation)
-    if not state.is_file():
-        for path in settings.start:
-            _start(training.module, path)
     error = _load(state, training) if state.is_file() else float("nan")
     track.forget("validate", training.epochs)
     total = settings.epochs * training.steps
@@ -82,10 +85,7 @@ def _check_files(out: Path, state: Path, resume: bool) -> None:
         raise UsageError(f"{out} is there already", "choose another --out, or delete it")
     if state.exists() and not resume:
         raise UsageError(f"{state} holds an interrupted pretraining", "go on with --resume, or delete it")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{out.parent} cannot be used: {error.strerror}", "choose another --out") from error
+    check_writable(out)
 
 
 def _untrained(settings: Pretraining, device: torch.device) -> tuple[PoseEstimator, Square | None]:

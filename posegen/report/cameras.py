@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from posegen import viewpoints
-from posegen.checkpoint import disk_error
 from posegen.datasets.registry import open_dataset
 from posegen.errors import UsageError
+from posegen.files import disk_error
 from posegen.report import sphere
 from posegen.track import Track
 

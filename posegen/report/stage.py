@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,7 +77,10 @@ def look(settings: Settings, run: Path | None, track: Track) -> tuple[str, list[
 def _weights(run: Path) -> Path:
     weights = RunDirectory(run).estimator
     if not weights.is_file():
-        raise UsageError(f"{run} has no fine-tuned weights: the run has not ended", f"posegen run --resume --out {run}")
+        raise UsageError(
+            f"{run} has no fine-tuned weights: the run has not ended",
+            f"posegen run --resume --out {shlex.quote(str(run))}",
+        )
     return weights
 
 

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from posegen.checkpoint import save_arrays, write_text
-from posegen.errors import AssetError, UsageError
+from posegen.errors import UsageError
+from posegen.files import read_json
 from posegen.scoring.predict import Columns
 
 PART = 512
@@ -61,10 +62,7 @@ class Folder:
     def _check(self, about: Mapping[str, Any]) -> None:
         if not self.about.is_file():
             raise UsageError(f"{self.path} holds no evaluation to resume", "give the --out of the interrupted one")
-        try:
-            before = json.loads(self.about.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise AssetError(f"{self.about} is damaged: {error}", f"delete {self.path} and start again") from error
+        before = read_json(self.about, f"delete {self.path} and start again")
         if before != json.loads(json.dumps(about)):
             differs = sorted(k for k in {*before, *about} if before.get(k) != json.loads(json.dumps(about)).get(k))
             raise UsageError(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from posegen.checkpoint import disk_error
+from posegen.files import disk_error
 from posegen.scoring import agora
 from posegen.scoring.meshes import Meshes
 from posegen.scoring.predict import Columns

@@ -104,7 +104,7 @@ def _may_have_alpha(path: Path, repair: str) -> bool:
     try:
         with Image.open(path) as file:
             return file.mode not in OPAQUE
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False  # whoever reads it says what is wrong
 
 

@@ -58,6 +58,18 @@ def test_a_command_to_copy_has_its_path_in_quotes(posegen, tmp_path, monkeypatch
     assert posegen("recipes", "copy", "tradeoff", "b c.toml").out.endswith("posegen ablate 'b c.toml'\n")
 
 
+def test_a_copy_on_a_full_disk_leaves_nothing(posegen, tmp_path):
+    resource = pytest.importorskip("resource", reason="limits of POSIX")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        ended = posegen("recipes", "copy", "quick", str(tmp_path / "mine.toml"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert ended.code == 2 and "mine.toml cannot be written" in ended.err
+    assert not (tmp_path / "mine.toml").exists()
+
+
 def test_assets_are_set_got_and_verified(posegen, tmp_path):
     file = tmp_path / "model_checkpoint.pt"
     file.write_bytes(b"\x80\x02x")

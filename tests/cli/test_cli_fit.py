@@ -79,6 +79,18 @@ def test_nothing_is_written_over(posegen, tmp_path, blind):
         path.unlink()
 
 
+@pytest.mark.parametrize("option", ["--out", "--write-views"])
+def test_a_place_that_cannot_be_is_told_before_images_are_drawn(posegen, tmp_path, blind, option):
+    (tmp_path / "file").touch()
+    places = {"--out": tmp_path / "out" / "p.safetensors", "--write-views": tmp_path / "views"}
+    places[option] = tmp_path / "file" / places[option].name
+    done = posegen("fit", "anerf", "--subject", "s0", *(part for pair in places.items() for part in pair))
+    assert done.code == 2
+    assert f"{places[option]} cannot be written: a file is where a folder is needed" in " ".join(done.err.split())
+    assert f"hint: choose another {option}" in done.err
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
 def test_other_options_are_told_before_images_are_drawn(posegen, tmp_path, blind):
     state = tmp_path / "p.safetensors.fit"
     save_tensors(state, {"x": torch.zeros(1)}, {"options": FitOptions(lr=0.5).model_dump_json()})

@@ -174,6 +174,30 @@ def test_the_command_that_goes_on_has_its_paths_in_quotes(posegen, monkeypatch, 
     assert ended.code == 130 and f"posegen {verb} --resume {data}--out 'my runs/a'" in ended.err
 
 
+def test_what_may_not_be_used_is_no_bug(posegen, monkeypatch):
+    def denied(*_):
+        raise PermissionError(13, "Permission denied", "/data/mine")
+
+    monkeypatch.setattr("posegen.config.load", denied)
+    ended = posegen("run")
+    assert ended.code == 3
+    assert ended.err.splitlines() == [
+        "error: /data/mine cannot be used: Permission denied",
+        "hint: see to its permissions",
+    ]
+
+
+def test_a_path_that_no_file_of_settings_can_say(posegen, tmp_path):
+    """A name in another encoding than UTF-8, as Python hands it on."""
+    out = tmp_path / "out"
+    ended = posegen("run", "--renderer", "mesh", "--out", str(out), "--set", "retain.folder=photos\udcff")
+    assert ended.code == 2 and not out.exists()
+    assert ended.err.splitlines() == [
+        'error: a setting is not UTF-8: folder = "photos?"',
+        "hint: rename that file or folder",
+    ]
+
+
 def test_ctrl_c_says_how_to_go_on(tmp_path):
     out = tmp_path / "out"
     arguments = ["run", "--out", str(out), "--set", "loop.warmup=100000", "--set", "evaluate.samples=2"]

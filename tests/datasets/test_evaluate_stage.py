@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -234,6 +235,22 @@ def test_a_scan_tells_how_far_it_is(data):
         path.touch()
     open_dataset("3dpw", "test", data[0], lambda done, total: told.append((done, total)))
     assert told[-1] == (1, 1)
+
+
+def test_a_picture_that_is_too_large_is_named(tmp_path, monkeypatch):
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    with pytest.raises(AssetError, match=r"a\.png cannot be read: it has more than"):
+        windows.windows(tmp_path / "a.png", [])
+
+
+def test_a_folder_that_may_not_be_listed_is_not_called_empty(tmp_path, monkeypatch):
+    def denied(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(AssetError, match=f"{tmp_path} cannot be read: Permission denied"):
+        open_dataset("npz", root=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,7 @@ DAMAGES = [
     (f"{ROUND}/dataset.json", text('{"samples": 6, "joint_set": "smpl24", "format": "posegen-dataset-9"}')),
     ("before.json", truncate),
     ("before.json", text("3")),
+    ("before.json", text("[]")),
     ("before.json", text("{}")),
     ("before.json", text('{"usd": {"mpjpe": [1, 2]}}')),
 ]
@@ -207,6 +208,18 @@ def test_a_dataset_for_another_estimator(whole: Path, tmp_path: Path) -> None:
         finetune(blazepose, tmp_path / "out", dataset=whole / ROUND)
     with pytest.raises(AssetError, match="nowhere does not exist"):
         finetune(settings(), tmp_path / "other", dataset=tmp_path / "nowhere")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_complete_run_without_its_weights(whole: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(whole, tmp_path / "out")
+    (out / "estimator.safetensors").unlink()
+    with pytest.raises(AssetError, match=r"its weights are gone: .*estimator\.safetensors does not exist") as caught:
+        run(settings(), out, resume=True)
+    assert "delete result.json" in caught.value.hint
+    (out / "result.json").unlink()
+    run(settings(), out, resume=True)
+    assert (out / "estimator.safetensors").read_bytes() == (whole / "estimator.safetensors").read_bytes()
 
 
 class TestDirectory:
@@ -252,7 +265,8 @@ class TestDirectory:
                 run(settings(**changes), out)
             assert not out.exists()
         with pytest.raises(AssetError, match=r"retain\.folder: .*nobody is not a folder"):
-            run(settings(retain__photos=1, retain__folder=str(tmp_path / "nobody")), tmp_path / "photos")
+            run(settings(retain__photos=1, retain__folder=str(tmp_path / "nobody")), out)
+        assert not out.exists()
         run(settings(), out)
 
     def test_a_log_that_cannot_be_written(self, tmp_path: Path) -> None:

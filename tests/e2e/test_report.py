@@ -106,7 +106,7 @@ class TestCommand:
         mine.write_text("mine")
         done = command("report", str(ended), "--out", str(mine))
         assert (done.returncode, mine.read_text()) == (2, "mine")
-        assert f"{mine} exists" in done.stderr
+        assert f"{mine} is there already" in done.stderr
 
     def test_a_run_has_its_own_settings(self, command: Command, ended: Path) -> None:
         done = command("report", str(ended), "--set", "evaluate.samples=3")

@@ -83,8 +83,9 @@ class TestTensors:
     def test_missing_or_a_folder(self, tmp_path: Path) -> None:
         with pytest.raises(AssetError, match="does not exist"):
             checkpoint.load_tensors(tmp_path / "none", "")
-        with pytest.raises(AssetError, match="not a whole safetensors file"):
-            checkpoint.load_tensors(tmp_path, "")
+        with pytest.raises(AssetError, match="cannot be read: Is a directory") as caught:
+            checkpoint.load_tensors(tmp_path, "delete it")
+        assert "delete" not in caught.value.hint
 
 
 class TestAtomic:
@@ -100,6 +101,8 @@ class TestAtomic:
                 checkpoint.save_tensors(path, {"a": torch.ones(10_000)})
             with pytest.raises(PosegenError, match=r"b\.json could not be written: File too large"):
                 checkpoint.write_text(tmp_path / "b.json", "x" * 10_000)
+            with pytest.raises(PosegenError, match=r"c\.pt could not be written: File too large"):
+                checkpoint.save_torch(tmp_path / "c.pt", {"a": torch.ones(10_000)})
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert "--resume" in caught.value.hint
@@ -117,6 +120,17 @@ class TestAtomic:
             checkpoint._atomically(tmp_path / "a", stop)
         assert (tmp_path / "a").read_text() == "old"
         assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+    @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+    @pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+    def test_others_may_read_what_the_umask_lets_them(self, tmp_path: Path, umask: int) -> None:
+        before = os.umask(umask)
+        try:
+            checkpoint.save_tensors(tmp_path / "a.safetensors", {"a": torch.ones(1)})
+            checkpoint.write_text(tmp_path / "b.json", "{}")
+        finally:
+            os.umask(before)
+        assert {p.stat().st_mode & 0o777 for p in tmp_path.iterdir()} == {0o666 & ~umask}
 
     def test_two_processes_may_write_one_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def write(part: Path) -> None:
@@ -166,7 +180,7 @@ class TestAtomic:
 
     def test_a_place_that_cannot_be(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
-        with pytest.raises(PosegenError, match=r"could not be written: (Not a directory|File exists)"):
+        with pytest.raises(PosegenError, match="could not be written: a file is where a folder is needed"):
             checkpoint.write_text(tmp_path / "file" / "sub" / "a", "")
 
     def test_text_is_utf8(self, tmp_path: Path) -> None:

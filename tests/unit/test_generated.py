@@ -151,7 +151,29 @@ class TestDamage:
     )
     def test_description(self, folder: Path, content: str) -> None:
         (folder / "dataset.json").write_text(content)
-        self.fails(folder, "dataset.json")
+        assert "Error" not in self.fails(folder, "dataset.json").message
+
+    @pytest.mark.parametrize("name", ["dataset.json", "labels.safetensors", "images/000002.png"])
+    def test_what_cannot_be_read_may_be_whole(self, folder: Path, name: str) -> None:
+        (folder / name).unlink()
+        (folder / name).mkdir()
+        told = self.fails(folder, name)
+        assert "cannot be read: Is a directory" in told.message and "permissions" in told.hint
+
+    @pytest.mark.parametrize(("name", "value"), [("truth", np.nan), ("box", np.inf)])
+    def test_labels_that_are_no_numbers(self, folder: Path, name: str, value: float) -> None:
+        labels = load((folder / "labels.safetensors").read_bytes())
+        labels[name][1, 0] = value
+        save_file(labels, folder / "labels.safetensors")
+        told = self.fails(folder, "labels.safetensors").message
+        assert f"'{name}' of sample 1 holds values that are not finite" in told
+
+    def test_labels_that_nobody_knows(self, folder: Path) -> None:
+        labels = load((folder / "labels.safetensors").read_bytes())
+        for name in ("theta", "view", "error", "points"):
+            labels[name][1] = np.nan
+        save_file(labels, folder / "labels.safetensors")
+        assert generated.load(folder, joint_set="smpl24").theta[1].isnan().all()
 
     @pytest.mark.parametrize("count", [0, -1, 2, 4, 10**6])
     def test_count(self, folder: Path, count: int) -> None:

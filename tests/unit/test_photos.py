@@ -11,7 +11,7 @@ from PIL import Image
 from posegen_blazepose.estimator import BlazePose
 from posegen_starter.photos import StarterPhotos
 
-from posegen.datasets.photos import MARGIN, photo_box, read_folder
+from posegen.datasets.photos import MARGIN, photo_box, read_folder, read_picture
 from posegen.errors import AssetError
 
 
@@ -71,6 +71,23 @@ class TestFolder:
         picture(300, 200).convert(mode).save(tmp_path / f"a.{ending}")
         photo = read_folder(tmp_path)
         assert photo.shape == (1, 3, 256, 256) and photo.min() >= 0 and photo.max() <= 1
+
+    @pytest.mark.parametrize(
+        ("kind", "white", "ending"), [("u2", 65535, "png"), ("i4", 65535, "tiff"), ("f4", 1, "tiff")]
+    )
+    def test_greys_of_more_than_8_bits(self, tmp_path: Path, kind: str, white: int, ending: str) -> None:
+        """Pillow's own conversion makes nearly everything of a 16-bit picture white."""
+        shades = np.arange(256).reshape(16, 16)
+        Image.fromarray((shades / 255 * white).astype(kind)).save(tmp_path / f"a.{ending}")
+        read = read_picture(tmp_path / f"a.{ending}", "RGB", "")
+        assert read.mode == "RGB" and np.abs(np.asarray(read).astype(int) - shades[..., None]).max() <= 1
+
+    def test_a_turned_grey_of_16_bits(self, tmp_path: Path) -> None:
+        shades, exif = np.linspace(0, 65535, 12).astype("u2").reshape(3, 4), Image.Exif()
+        exif[0x0112] = 6
+        Image.fromarray(shades).save(tmp_path / "a.png", exif=exif)
+        turned = np.rot90(shades, -1) / 257
+        assert np.abs(np.asarray(read_picture(tmp_path / "a.png", "L", "")) - turned).max() <= 0.51
 
     @pytest.mark.parametrize("orientation", range(1, 9))
     def test_turned_cameras(self, tmp_path: Path, orientation: int) -> None:
@@ -136,6 +153,18 @@ class TestMistakes:
                 assert error.message.startswith(f"{path} cannot be read")
                 refused += 1
         assert refused > 40
+
+    def test_one_that_cannot_be_read_is_not_to_be_removed(self, tmp_path: Path) -> None:
+        (tmp_path / "a.png").mkdir()
+        with pytest.raises(AssetError, match=r"a\.png cannot be read: Is a directory") as caught:
+            read_folder(tmp_path)
+        assert "remove" not in caught.value.hint
+
+    def test_one_that_is_too_large(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        picture(300, 200).save(tmp_path / "a.png")
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20_000)
+        with pytest.raises(AssetError, match=r"a\.png cannot be read: it has more than \d+ million pixels"):
+            read_folder(tmp_path)
 
     def test_not_a_picture(self, tmp_path: Path) -> None:
         (tmp_path / "a.jpg").write_text("<html>404</html>")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import contextmanager
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from safetensors.torch import load_file
 
 from posegen import losses
 from posegen.body import JOINT_SETS
-from posegen.errors import AssetError, UsageError
+from posegen.errors import AssetError, PosegenError, UsageError
 from posegen.geometry import frame, orbit
 from posegen.pretrain import bank as banks
 from posegen.pretrain import stage
@@ -133,6 +135,22 @@ def test_an_interrupted_bank_goes_on_with_the_same_pictures(drawn, tmp_path):
         opened(tmp_path / "bank", settings())
 
 
+def test_a_bank_that_cannot_be_read_is_not_to_be_deleted(drawn, tmp_path, monkeypatch):
+    folder = shutil.copytree(drawn[0], tmp_path / "bank")
+    (folder / "train-000.npy").unlink()
+    (folder / "train-000.npy").mkdir()
+    with pytest.raises(AssetError, match=r"train-000\.npy cannot be read: Is a directory") as shard:
+        opened(folder, settings())
+
+    def denied(self, **_):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_text", denied)
+    with pytest.raises(AssetError, match=r"bank\.json cannot be read: Permission denied") as about:
+        opened(folder, settings())
+    assert "delete" not in shard.value.hint + about.value.hint
+
+
 def test_a_bank_of_other_settings_is_not_taken(drawn, tmp_path):
     folder, *_ = drawn
     with pytest.raises(UsageError, match="a bank of other settings"):
@@ -219,9 +237,26 @@ def test_an_epoch_that_is_repeated_is_validated_once_in_the_log(drawn, tmp_path,
 
 def test_a_folder_that_cannot_be_is_refused_before_anything_is_drawn(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match=r"file cannot be used: (File exists|Not a directory)"):
+    out = tmp_path / "out" / "w.safetensors"
+    with pytest.raises(UsageError, match=r"w\.safetensors cannot be written: a file is where a folder is needed"):
         stage.pretrain(settings(), tmp_path / "file" / "w.safetensors", bank=tmp_path / "bank")
-    assert not (tmp_path / "bank").exists()
+    with pytest.raises(UsageError, match="file is not empty, and not a bank"):
+        stage.pretrain(settings(), out, bank=tmp_path / "file")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"bank__subjects": ["s1", "nobody"]}, "nobody"),
+        ({"start": "none.safetensors"}, "none.safetensors does not exist"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_a_bank_is_begun(tmp_path, wrong, says):
+    """A bank of wrong settings would refuse the right ones later."""
+    with pytest.raises(PosegenError, match=says):
+        stage.pretrain(settings(**wrong), tmp_path / "out" / "w.safetensors", bank=tmp_path / "bank")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_start_from_another_estimators_backbone(drawn, tmp_path):

@@ -17,6 +17,7 @@ from posegen.testing.blobs import BlobRenderer
 
 REST = torch.zeros(24, 3)
 FITS = {"size": 32, "fps": 30.0, "transparent": False}
+WALK = {"poses": np.zeros((4, 156)), "trans": np.zeros((4, 3))}
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,8 @@ def test_frames_that_are_none(motions, text):
         ("a.npz", {"pose": np.zeros((24, 3), int)}, "type|kind"),
         ("a.npz", {"other": np.zeros((24, 3))}, "none of the keys"),
         ("a.npy", np.zeros((24, 3), object), "npy"),
+        ("a.npz", {"poses": np.zeros((0, 156))}, "no pose"),
+        *(("a.npz", WALK | {"mocap_framerate": fps}, "'mocap_framerate' is") for fps in (0.0, np.nan, np.inf, -25.0)),
     ],
 )
 def test_files_that_hold_no_poses(tmp_path, motions, name, content, says):

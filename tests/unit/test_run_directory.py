@@ -122,6 +122,18 @@ class TestOnce:
         assert "delete it and run with --resume" in caught.value.hint
         assert (tmp_path / "a.json").read_bytes() == content
 
+    def test_what_it_lacks_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "a.json").write_text('{"a": 1}')
+        assert RunDirectory(tmp_path).once("a.json", dict, "a") == {"a": 1}
+        with pytest.raises(AssetError, match=r"a\.json is damaged: it lacks 'b'"):
+            RunDirectory(tmp_path).once("a.json", dict, "a", "b")
+
+    def test_what_cannot_be_read_is_not_to_be_deleted(self, tmp_path: Path) -> None:
+        (tmp_path / "a.json").mkdir()
+        with pytest.raises(AssetError, match=r"a\.json cannot be read: Is a directory") as caught:
+            RunDirectory(tmp_path).once("a.json", dict)
+        assert "delete" not in caught.value.hint
+
     def test_a_failure_leaves_no_file(self, tmp_path: Path) -> None:
         def fail() -> dict[str, object]:
             raise PosegenError("no")

@@ -121,6 +121,17 @@ def test_photographs_lose_their_background(views, folder, bodies):
     assert (back.images[0][views.masks[0] == 0] == 0).all()
 
 
+def test_pictures_are_upright_and_masks_may_have_16_bits(views, folder, bodies):
+    name, exif = views.names[0], Image.Exif()
+    exif[0x0112] = 3  # stored upside down
+    image, mask = folder / "images" / f"{name}.png", folder / "masks" / f"{name}.png"
+    Image.fromarray(np.array(Image.open(image))[::-1, ::-1]).save(image, exif=exif)
+    Image.fromarray(np.array(Image.open(mask)).astype(np.uint16) * 257).save(mask)
+    back = read_views(folder, bodies)
+    assert torch.equal(back.masks, views.masks)
+    assert (back.images.int() - views.images.int()).abs().max() <= 1
+
+
 def test_jpg_json_and_betas_alone(views, folder, bodies):
     name = views.names[0]
     Image.open(folder / "images" / f"{name}.png").save(folder / "images" / f"{name}.jpg", quality=95)
@@ -158,7 +169,7 @@ def test_folder_faults_are_named(folder, bodies, tmp_path):
         return lambda copy: repack(copy / "poses.npz", lambda a: a.__setitem__(key, value))
 
     broken(lambda c: (c / "cameras.json").unlink(), "cameras.json does not exist")
-    broken(lambda c: (c / "cameras.json").write_text("{"), "cameras.json is not readable JSON")
+    broken(lambda c: (c / "cameras.json").write_text("{"), "cameras.json is damaged")
     broken(lambda c: (c / "cameras.json").write_text("[]"), "holds no table")
     broken(lambda c: (c / "cameras.json").write_text("{}"), "has no image")
     broken(lambda c: edit(c / "cameras.json", lambda t: t.__setitem__("../x", t["00001"])), "'../x' is no entry")
@@ -183,7 +194,7 @@ def test_folder_faults_are_named(folder, bodies, tmp_path):
     broken(pose("pelvis", np.full((7, 3), np.inf)), "'pelvis' holds values that are not finite")
     broken(lambda c: (c / "masks" / "00002.png").unlink(), "00002.png does not exist")
     broken(lambda c: (c / "images" / "00002.png").unlink(), "00002.png does not exist")
-    broken(lambda c: (c / "images" / "00002.png").write_bytes(b"\x89PNG"), "00002.png is not a whole picture")
+    broken(lambda c: (c / "images" / "00002.png").write_bytes(b"\x89PNG"), "00002.png cannot be read")
     small = Image.new("L", (20, 20))
     broken(lambda c: small.save(c / "masks" / "00002.png"), "00002.png is 20 x 20 pixels")
 
