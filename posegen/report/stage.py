@@ -77,10 +77,8 @@ def look(settings: Settings, run: Path | None, track: Track) -> tuple[str, list[
 def _weights(run: Path) -> Path:
     weights = RunDirectory(run).estimator
     if not weights.is_file():
-        raise UsageError(
-            f"{run} has no fine-tuned weights: the run has not ended",
-            f"posegen run --resume --out {shlex.quote(str(run))}",
-        )
+        again = f"posegen run --resume --out {shlex.quote(str(run))}"
+        raise UsageError(f"{run} has no fine-tuned weights: the run has not ended", again)
     return weights
 
 
