@@ -35,14 +35,15 @@ def panel(title: str, points: list[Point], across: list[int], up: list[int]) -> 
         pen.text((LEFT - 8, place(across[0], y)[1]), f"{y:+d}", INK, _font(13), "rm")
     pen.text((WIDTH / 2, 18), title, INK, _font(16), "mm")
     pen.text(((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 18), "usd, % (left is better)", INK, _font(14), "mm")
-    words: list[tuple[float, float]] = []
+    words: list[tuple[float, float, float]] = []
     for name, x, y in sorted(points, key=lambda point: -point[2]):
         right, down = place(x, y)
         pen.ellipse((right - 5, down - 5, right + 5, down + 5), DOT)
-        while any(abs(right - r) < 80 and abs(down - d) < 13 for r, d in words):
+        start, end = right + 9, right + 9 + _font(13).getlength(name)
+        while any(start < e and s < end and abs(down - d) < 13 for s, e, d in words):
             down += 2  # below a name that is there
-        words.append((right, down))
-        pen.text((right + 9, down), name, INK, _font(13), "lm")
+        words.append((start, end, down))
+        pen.text((start, down), name, INK, _font(13), "lm")
     return page
 
 

@@ -80,7 +80,7 @@ def test_a_large_background_is_drawn_and_a_huge_one_refused(posegen, tmp_path, m
         (("--background", "grene"), "neither a colour nor a picture"),
         (("--background", 300 * "x"), "neither a colour nor a picture"),
         (("-o", "/dev/null/a.png"), "a.png cannot be written: a file is where a folder is needed"),
-        (("-o", "/dev/null"), "00000.png cannot be written: a file is where a folder is needed"),
+        (("-o", "/dev/null"), "/dev/null is there already"),
         (("--frames", "7"), "frames 0 to 0"),
         (("--device", "warp"), "there is no device 'warp'"),
     ],

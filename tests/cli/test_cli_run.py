@@ -189,11 +189,11 @@ def test_what_may_not_be_used_is_no_bug(posegen, monkeypatch):
 
 def test_a_path_that_no_file_of_settings_can_say(posegen, tmp_path):
     """A name in another encoding than UTF-8, as Python hands it on."""
-    out = tmp_path / "out"
-    ended = posegen("run", "--renderer", "mesh", "--out", str(out), "--set", "retain.folder=photos\udcff")
+    out, name = tmp_path / "out", tmp_path / "photos\udcff"
+    ended = posegen("run", "--renderer", "mesh", "--out", str(out), "--set", f"retain.folder={name}")
     assert ended.code == 2 and not out.exists()
     assert ended.err.splitlines() == [
-        'error: a setting is not UTF-8: folder = "photos?"',
+        f'error: a setting is not UTF-8: folder = "{tmp_path / "photos?"}"',
         "hint: rename that file or folder",
     ]
 
