@@ -72,15 +72,19 @@ def write(path: Path, pictures: Iterable[Picture], fps: float) -> None:
             path.mkdir(exist_ok=True)
             for i, picture in enumerate(pictures):
                 Image.fromarray(picture).save(path / f"{i:05d}.png")
-        elif kind == ".mp4":
-            _mp4(path, pictures, fps)
         else:
-            _pillow(path, [Image.fromarray(picture) for picture in pictures], fps)
+            part = path.with_name(f".{path.stem}.part{kind}")  # half a film would be in the way of the next attempt
+            try:
+                (_mp4 if kind == ".mp4" else _pillow)(part, pictures, fps)
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
     except OSError as error:
         raise disk_error(path, error) from error
 
 
-def _pillow(path: Path, images: list[Image.Image], fps: float) -> None:
+def _pillow(path: Path, pictures: Iterable[Picture], fps: float) -> None:
+    images = [Image.fromarray(picture) for picture in pictures]
     if len(images) == 1:
         images[0].save(path)
         return

@@ -94,7 +94,8 @@ def chosen(layers_of: dict[str, Layer], names: str | None, what: str) -> dict[st
     """Only the rows, or columns, of a list with commas; None is all. Raises UsageError for one that does not exist."""
     if names is None:
         return layers_of
-    for name in (wanted := [n.strip() for n in names.split(",")]):
+    wanted = [names] if names in layers_of else [n.strip() for n in names.split(",")]  # a grid's names have commas
+    for name in wanted:
         if name not in layers_of:
             raise _unknown(what, name, layers_of)
     return {name: layers_of[name] for name in layers_of if name in wanted}

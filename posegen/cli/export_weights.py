@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from posegen.errors import UsageError
+
 
 class Format(StrEnum):
     """How the file is laid out."""
@@ -26,6 +28,11 @@ def export_weights(
     ] = None,
 ) -> None:
     """Write fine-tuned weights as the published code of the estimator loads them."""
+    if out.exists():
+        raise UsageError(f"{out} is there already", "choose another -o, or delete it")
+    from posegen.files import check_writable
+
+    check_writable(out, "-o")
     from posegen.cli import screen
     from posegen.export_weights import export_official
 

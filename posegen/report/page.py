@@ -11,9 +11,8 @@ from typing import Any
 from PIL import Image
 
 from posegen.evaluate import METRICS
-from posegen.report.summary import TITLES
+from posegen.report.summary import FEW, TITLES
 
-FEW = 5  # pictures, below which an interval drawn from them says nothing
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.6rem } h2 { font-size: 1.25rem; margin-top: 2.5rem; border-bottom: 1px solid #ccc }
@@ -83,7 +82,7 @@ def figures(first: str, groups: Iterable[Mapping[str, Mapping[str, Any]]], capti
 
 
 def _row(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
-    interval = _interval(row["mpjpe"]) if row["images"] >= FEW else ""
+    interval = _interval(row["mpjpe"], row["images"])
     return (escape(name), str(row["images"]), *(_figure(row[metric]) for metric in METRICS), interval)
 
 
@@ -93,10 +92,12 @@ def _figure(figure: Mapping[str, Any]) -> str:
     return f"{figure['mean']:.0f}"
 
 
-def _interval(figure: Mapping[str, Any]) -> str:
+def _interval(figure: Mapping[str, Any], images: int) -> str:
     if "before" not in figure:
-        return f"[{figure['low']:.0f}, {figure['high']:.0f}]"
+        return f"[{figure['low']:.0f}, {figure['high']:.0f}]" if images >= FEW else ""
     if (change := figure["change_percent"]) is None:
         return "-"
+    if images < FEW:
+        return f"{change['mean']:+.1f} %"
     side = "better" if change["high"] < 0 else "worse" if change["low"] > 0 else ""
     return f'<span class="{side}">{change["mean"]:+.1f} % [{change["low"]:+.0f}, {change["high"]:+.0f}]</span>'

@@ -11,6 +11,7 @@ from posegen.evaluate import GROUPINGS, METRICS
 from posegen.report.uncut import UncutTable
 from posegen.scoring.protocols import METRICS as PUBLISHED
 
+FEW = 5  # images, below which an interval drawn from them says nothing
 TITLES = {"mpjpe": "MPJPE", "pa_mpjpe": "PA-MPJPE", "n_mpjpe": "N-MPJPE", "pck": "PCK@150"}
 
 
@@ -50,7 +51,9 @@ def parts_before_after(result: Mapping[str, Any], split: str) -> UncutTable:
         for name, part in parts.items():
             numbers = [[part[m][when]["mean"] for when in ("before", "after")] for m in ("mpjpe", "pa_mpjpe")]
             cells = [f"{before:.0f} → {after:.0f} " for before, after in numbers]
-            table.add_row(f"{name} ", f"{part['images']} ", *cells, _change(part["mpjpe"]["change_percent"]))
+            table.add_row(
+                f"{name} ", f"{part['images']} ", *cells, _change(part["mpjpe"]["change_percent"], part["images"])
+            )
     return table
 
 
@@ -78,9 +81,11 @@ def _table(title: str, caption: str) -> UncutTable:
     return table
 
 
-def _change(change: Mapping[str, float] | None) -> str:
+def _change(change: Mapping[str, float] | None, images: int = FEW) -> str:
     if change is None:
         return "-"
+    if images < FEW:
+        return f"{change['mean']:+.1f}%"
     colour = "green" if change["high"] < 0 else "red" if change["low"] > 0 else "default"
     return f"[{colour}]{change['mean']:+.1f}%[/] [dim]\\[{change['low']:+.0f}, {change['high']:+.0f}][/]"
 

@@ -67,3 +67,10 @@ def test_an_estimator_without_an_upstream_layout(posegen, tmp_path):
     save_file({name: value.contiguous() for name, value in state.items()}, tmp_path / "b.safetensors")
     ended = posegen("export-weights", str(tmp_path / "b.safetensors"), "-o", str(tmp_path / "out.pt"))
     assert ended.code == 2 and "no upstream layout" in ended.err
+
+
+def test_no_file_is_written_over(posegen, tuned, tmp_path):
+    (tmp_path / "mine.pt").write_text("mine")
+    ended = posegen("export-weights", str(tuned), "-o", str(tmp_path / "mine.pt"))
+    assert ended.code == 2 and "mine.pt is there already" in ended.err
+    assert (tmp_path / "mine.pt").read_text() == "mine"

@@ -216,3 +216,14 @@ def test_a_film_is_as_fast_as_the_file_can_say(tmp_path, ending, fps, duration):
         image.seek(1)
         image.load()
         assert image.info["duration"] == duration
+
+
+@pytest.mark.parametrize("ending", ["gif", "mp4"])
+def test_a_film_that_is_interrupted_leaves_nothing(tmp_path, ending):
+    def stopped():
+        yield from _pictures(2)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        film.write(tmp_path / f"a.{ending}", stopped(), 10)
+    assert list(tmp_path.iterdir()) == []

@@ -95,12 +95,12 @@ class TestParts:
         return compare(rows(before), rows(after), 100)
 
     def test_before_and_after_of_one_split(self) -> None:
-        below = self.compared([300.0, 320.0, 340.0], [270.0, 288.0, 306.0])
+        below = self.compared([300.0, 310.0, 320.0, 330.0, 340.0], [270.0, 279.0, 288.0, 297.0, 306.0])
         by = {"viewpoint": {"below": below}, "roll": {"upside down": self.compared([100.0], [110.0])}}
         text = printed(summary.parts_before_after({"by": {"usd": by}}, "usd"), width=80)
         assert "parts of usd" in text
-        assert row(text, "below").split()[:5] == ["below", "3", "320", "→", "288"] and "-10.0%" in row(text, "below")
-        assert "+10.0%" in row(text, "upside down")
+        assert row(text, "below").split()[:5] == ["below", "5", "320", "→", "288"] and "-10.0% [" in row(text, "below")
+        assert "+10.0%" in row(text, "upside down") and "[" not in row(text, "upside down")  # of one picture
         assert max(len(line) for line in text.splitlines()) <= 80
         narrow = printed(summary.parts_before_after({"by": {"usd": by}}, "usd"), width=20, soft_wrap=True)
         assert row(narrow, "below") == row(text, "below")
