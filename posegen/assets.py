@@ -15,6 +15,7 @@ import tomllib
 from pathlib import Path
 
 from posegen.errors import AssetError, UsageError, nearest
+from posegen.files import home
 from posegen.registry import KnownAsset, registry
 
 
@@ -68,7 +69,7 @@ def register(name: str, path: Path) -> Path:
     if known is None and name not in declared():
         names = sorted({*registry().assets, *declared()})
         raise UsageError(f"there is no asset '{name}'", f"{nearest(name, names)} posegen assets list".strip())
-    path = _pick(known, name, path.expanduser().absolute())
+    path = _pick(known, name, home(path).absolute())
     check(name, path)
     entries = registered()
     entries[name] = {"path": str(path)} | ({"sha256": sha256(path)} if path.is_file() else {})

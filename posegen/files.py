@@ -15,6 +15,11 @@ from posegen.errors import AssetError, PosegenError, UsageError
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
+def home(path: str | Path) -> Path:
+    """The path with ``~`` as the user's home, and an unknown ~user as it is: that is no error yet."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
 def read_json(path: Path, repair: str, keys: Iterable[str] = ()) -> dict[str, Any]:
     """A JSON file that holds a table with these keys.
 
@@ -39,12 +44,16 @@ def read_json(path: Path, repair: str, keys: Iterable[str] = ()) -> dict[str, An
 def disk_error(path: Path, error: Exception) -> PosegenError:
     """What a failed write of ``path`` means to a user."""
     if getattr(error, "errno", None) in FULL or any(os.strerror(code) in str(error) for code in FULL):
-        return PosegenError(f"{path} could not be written: the disk is full", "free some space and go on with --resume")
-    advice = "mend that and go on with --resume, or choose another --out"
-    return PosegenError(f"{path} could not be written: {_reason(error)}", advice)
+        return PosegenError(
+            f"{path} could not be written: the disk is full",
+            "free some space, and run it again, with --resume if it has that",
+        )
+    advice = "mend that and run it again, with --resume if it has that, or choose another --out"
+    return PosegenError(f"{path} could not be written: {reason(error)}", advice)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Why the system did not do it."""
     if isinstance(error, FileExistsError | NotADirectoryError):
         return "a file is where a folder is needed"
     return getattr(error, "strerror", None) or str(error)
@@ -59,8 +68,18 @@ def read_error(path: Path, error: OSError, repair: str) -> AssetError:
     )
 
 
+def check_new(path: Path, option: str = "--out") -> None:
+    """Raises UsageError where something is already, or as ``check_writable`` does."""
+    if path.exists():
+        raise UsageError(f"{path} is there already", f"choose another {option}, or delete it")
+    check_writable(path, option)
+
+
 def check_writable(path: Path, option: str = "--out") -> None:
-    """Raises UsageError where ``path`` cannot be written, before the hours of work that it is for. Leaves nothing."""
+    """Raises UsageError where the file ``path`` cannot be written, before the hours of work that it is for. Leaves
+    nothing."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, and is to be a file", f"choose another {option}")
     part, made = part_of(path), list[Path]()
     try:
         made += [folder for folder in path.parents if not folder.exists()]
@@ -68,7 +87,7 @@ def check_writable(path: Path, option: str = "--out") -> None:
         part.touch()
         part.unlink()
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {_reason(error)}", f"choose another {option}") from error
+        raise UsageError(f"{path} cannot be written: {reason(error)}", f"choose another {option}") from error
     finally:
         for folder in made:
             with suppress(OSError):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterable
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from posegen.errors import UsageError
-from posegen.files import check_writable, disk_error
+from posegen.files import check_new, check_writable, disk_error
 
 STILLS, FILMS = (".png", ".jpg", ".jpeg"), (".gif", ".webp", ".mp4")
 OPAQUE = (".jpg", ".jpeg", ".mp4")
@@ -39,25 +40,19 @@ def check(path: Path, pictures: int, *, size: int, fps: float, transparent: bool
         raise UsageError(f"a {kind} file has no transparency", "--background white, or -o FILE.png")
     if size > SIDES.get(kind, size):
         raise UsageError(f"a {kind} file has at most {SIDES[kind]} pixels a side, not {size}", "--size 512, or a .png")
-    if kind in RATES and not SLOWEST <= fps <= RATES[kind]:
-        raise UsageError(
-            f"a {kind} file shows {SLOWEST} to {RATES[kind]} pictures a second, not {fps:g}", "--fps 30, or like it"
-        )
+    if kind in RATES and pictures > 1 and not SLOWEST <= fps <= RATES[kind]:
+        hint = "--fps N; of a fast clip every fourth picture is --frames ::4, at a fourth of its --fps"
+        raise UsageError(f"a {kind} file shows {SLOWEST} to {RATES[kind]} pictures a second, not {fps:g}", hint)
     if kind == ".mp4":
         if size % 2:
             raise UsageError(f"a .mp4 file has an even number of pixels a side, not {size}", f"--size {size + 1}")
         _av()
-    _check_new(path)
-    check_writable(path if kind else path / "00000.png", "-o")
-
-
-def _check_new(path: Path) -> None:
-    with suppress(OSError):  # what cannot be looked at
-        if not path.suffix and path.is_dir():
-            if any(path.iterdir()):
-                raise UsageError(f"{path} is not empty", "give -o a new folder, or an empty one")
-        elif path.exists():
-            raise UsageError(f"{path} is there already", "choose another -o, or delete it")
+    if kind or path.is_file():
+        check_new(path, "-o")
+    elif path.is_dir() and any(path.iterdir()):
+        raise UsageError(f"{path} is not empty", "give -o a new folder, or an empty one")
+    else:
+        check_writable(path / "00000.png", "-o")
 
 
 def write(path: Path, pictures: Iterable[Picture], fps: float) -> None:
@@ -66,21 +61,26 @@ def write(path: Path, pictures: Iterable[Picture], fps: float) -> None:
     Raises UsageError as ``check`` does, PosegenError where the disk is full or the folder cannot be written.
     """
     kind = path.suffix.lower()
+    part = path.with_name(
+        f".{path.stem}.{os.getpid()}.part{kind}"
+    )  # half of it would be in the way of the next attempt
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not kind:
-            path.mkdir(exist_ok=True)
-            for i, picture in enumerate(pictures):
-                Image.fromarray(picture).save(path / f"{i:05d}.png")
-        else:
-            part = path.with_name(f".{path.stem}.part{kind}")  # half a film would be in the way of the next attempt
-            try:
-                (_mp4 if kind == ".mp4" else _pillow)(part, pictures, fps)
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        {"": _folder, ".mp4": _mp4}.get(kind, _pillow)(part, pictures, fps)
+        if path.is_dir():
+            path.rmdir()  # it is empty: see check
+        part.replace(path)
     except OSError as error:
         raise disk_error(path, error) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        part.unlink(missing_ok=True)
+
+
+def _folder(path: Path, pictures: Iterable[Picture], fps: float) -> None:
+    path.mkdir()
+    for i, picture in enumerate(pictures):
+        Image.fromarray(picture).save(path / f"{i:05d}.png")
 
 
 def _pillow(path: Path, pictures: Iterable[Picture], fps: float) -> None:

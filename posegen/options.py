@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -10,13 +9,15 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
+from posegen.files import home
+
 SEEDS = 2**63  # that torch takes, and TOML can say
 Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
 
 
 def absolute(path: str | Path) -> Path:
     """The same file for a later command in another folder, such as one with ``--resume``."""
-    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - an unknown ~user is no error yet
+    return home(path).absolute()
 
 
 class Options(BaseModel):

@@ -51,7 +51,8 @@ def run(settings: Settings, out: Path, *, resume: bool = False, console: Console
                 f"delete {context.directory.result.name} there: --resume then writes both again",
             )
         context.say(f"everything is in {out}; the weights: {context.directory.estimator.name}")
-        context.say(f"its worst pictures and maps of its errors: posegen report {shlex.quote(str(out))}")
+        if result["splits"]:
+            context.say(f"its worst pictures and maps of its errors: posegen report {shlex.quote(str(out))}")
         return result
 
 

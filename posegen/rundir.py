@@ -11,6 +11,7 @@ dataset/        round-0/ ... and replay/: the generated samples (posegen.dataset
 datasets/       with evaluate.datasets: each one's figures before and after (posegen.scoring.folder)
 estimator.safetensors  the fine-tuned weights: ``--set estimator.checkpoint=...`` uses them
 result.json     the outcome; a run that has it is complete
+report.html     with ``posegen report``: what it fails on, in pictures
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any, TextIO
 
 from posegen.checkpoint import write_text
 from posegen.errors import UsageError
-from posegen.files import read_json
+from posegen.files import read_json, reason
 
 
 class RunDirectory:
@@ -55,7 +56,7 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = file.open("a")
         except OSError as error:
-            raise UsageError(f"{self.path} cannot be used: {error.strerror}", "choose another --out") from error
+            raise UsageError(f"{self.path} cannot be used: {reason(error)}", "choose another --out") from error
         with lock:
             _lock(lock, self.path)
             if not resume:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shlex
 import shutil
 import signal
 import threading
@@ -83,9 +84,8 @@ def work(cell: Cell, cells: Sequence[Cell], console: Console | None = None) -> E
     except PosegenError as error:
         return Ended(cell, error)
     except Exception as error:  # an estimator of a third party may fail in any way
-        found = failures.explain(error)
-        again = f"posegen run --resume --debug --out {cell.folder}  shows where"
-        return Ended(cell, type(found)(found.message, again))
+        again = shlex.join(("posegen", "run", "--resume", "--debug", "--out", str(cell.folder)))
+        return Ended(cell, failures.explain(error, again))
     return Ended(cell, None)
 
 

@@ -90,11 +90,13 @@ def read(recipe: str, assignments: Iterable[str] = (), grid: Iterable[str] = ())
     return ablation
 
 
-def chosen(layers_of: dict[str, Layer], names: str | None, what: str) -> dict[str, Layer]:
-    """Only the rows, or columns, of a list with commas; None is all. Raises UsageError for one that does not exist."""
+def chosen(layers_of: dict[str, Layer], names: Iterable[str] | None, what: str) -> dict[str, Layer]:
+    """Only the rows, or columns, of names and of lists of names with commas, which a grid's names have too; None is
+    all. Raises UsageError for one that does not exist."""
     if names is None:
         return layers_of
-    wanted = [names] if names in layers_of else [n.strip() for n in names.split(",")]  # a grid's names have commas
+    lists = ([text] if text in layers_of else text.split(",") for text in names)
+    wanted = [name.strip() for listed in lists for name in listed]
     for name in wanted:
         if name not in layers_of:
             raise _unknown(what, name, layers_of)

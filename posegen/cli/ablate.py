@@ -57,12 +57,12 @@ def ablate(
         raise UsageError("which ablation?", "posegen ablate --list  shows the built-in ones")
     from posegen.ablate import recipe as recipes
 
-    some_seeds, some_rows, some_columns = _joined(seeds), _joined(rows), _joined(columns)
+    some_seeds = ",".join(seeds) if seeds else None
     ablation = recipes.read(recipe, assignments or [], grid or [])
     ablation = replace(
         ablation,
-        rows=recipes.chosen(ablation.rows, some_rows, "row"),
-        columns=recipes.chosen(ablation.columns, some_columns, "column"),
+        rows=recipes.chosen(ablation.rows, rows, "row"),
+        columns=recipes.chosen(ablation.columns, columns, "column"),
     )
     recipes.check(ablation)  # the reference may be a row that was not chosen
     from posegen.ablate import cells as grids
@@ -74,8 +74,8 @@ def ablate(
         _show(cells)
         return
     again = ["posegen", "ablate", recipe, *_repeated("--set", assignments), *_repeated("--grid", grid)]
-    given = {"--seeds": some_seeds, "--rows": some_rows, "--columns": some_columns}
-    given |= {"--jobs": str(jobs), "--out": str(folder)}
+    again += [*_repeated("--rows", rows), *_repeated("--columns", columns)]
+    given = {"--seeds": some_seeds, "--jobs": str(jobs), "--out": str(folder)}
     again += [part for name, value in given.items() if value for part in (name, value)]
     with options.resumable(shlex.join(again)):
         from posegen.ablate import execute
@@ -89,11 +89,6 @@ def ablate(
 
 def _repeated(option: str, values: list[str] | None) -> list[str]:
     return [part for value in values or [] for part in (option, value)]
-
-
-def _joined(values: list[str] | None) -> str | None:
-    """An option with commas, which may be given again as well."""
-    return ",".join(values) if values else None
 
 
 def _list() -> None:

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from posegen.errors import UsageError
-
 
 class Format(StrEnum):
     """How the file is laid out."""
@@ -19,7 +17,7 @@ class Format(StrEnum):
 
 def export_weights(
     source: Annotated[Path, typer.Argument(metavar="RUN|FILE", help="A run's folder, or a file of weights.")],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The checkpoint to write.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The checkpoint to write, a new file.")],
     layout: Annotated[
         Format, typer.Option("--format", help="official: the layout of the estimator's published code.")
     ] = Format.official,
@@ -28,11 +26,9 @@ def export_weights(
     ] = None,
 ) -> None:
     """Write fine-tuned weights as the published code of the estimator loads them."""
-    if out.exists():
-        raise UsageError(f"{out} is there already", "choose another -o, or delete it")
-    from posegen.files import check_writable
+    from posegen.files import check_new
 
-    check_writable(out, "-o")
+    check_new(out, "-o")
     from posegen.cli import screen
     from posegen.export_weights import export_official
 

@@ -94,7 +94,10 @@ def configure(
         again = shlex.join(("--resume", "--out", str(resume)))
         raise UsageError("--resume goes on with the settings of its run", f"{again}  and nothing else")
     if not (resume / "run.toml").is_file():
-        raise UsageError(f"{resume} is not the folder of a run: it has no run.toml", "start one without --resume")
+        raise UsageError(
+            f"{resume} is not the folder of a run: it has no run.toml",
+            "give the --out of posegen run, generate or finetune",
+        )
     return config.load([str(resume / "run.toml")])
 
 

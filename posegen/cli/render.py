@@ -20,7 +20,7 @@ TURNTABLE = 48  # pictures of a still pose's turntable
 
 def render(
     out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="FILE", help="A .png, .jpg, .gif, .webp, .mp4, or a folder of png.")
+        Path, typer.Option("-o", "--out", metavar="FILE", help="A new .png, .jpg, .gif, .webp, .mp4, or folder of png.")
     ],
     renderer: options.Renderer = "anerf",
     pose: Annotated[

@@ -35,19 +35,25 @@ def report(
     ] = None,
 ) -> None:
     """Tables, maps and the worst pictures of the open benchmark on one HTML page, before and after a run."""
-    if run is not None and (recipe or estimator or checkpoint or assignments or seed is not None or device):
+    if run is not None and (recipe or estimator or checkpoint or assignments or seed is not None):
         raise UsageError("a report of a run has the run's settings", f"posegen report {shlex.quote(str(run))}")
     configuration = options.configure(
-        recipe, assignments, estimator=estimator, seed=seed, device=device, checkpoint=checkpoint, resume=run
+        recipe,
+        assignments,
+        estimator=estimator,
+        seed=seed,
+        device=None if run else device,
+        checkpoint=checkpoint,
+        resume=run,
     )
     settings = options.complete(configuration)
+    if run and device:  # another machine may have another than the run's
+        settings = settings.model_copy(update={"device": device})
     name = settings.estimator.name.rpartition(":")[2]
     page = out or (run / "report.html" if run else Path(f"report-{name}.html"))
-    if page.exists() and (out or not run):
-        raise UsageError(f"{page} is there already", "choose another --out, or delete it")
-    from posegen.files import check_writable
+    from posegen.files import check_new, check_writable
 
-    check_writable(page)
+    (check_writable if run and out is None else check_new)(page)
     from posegen.cli import screen
     from posegen.report import stage
 

@@ -14,6 +14,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from posegen.errors import AssetError
+from posegen.files import read_error
 
 REPAIR = "download or copy the file again"
 LARGEST_RATIO = 100  # arrays of measurements shrink a few times; a bomb shrinks a thousand times
@@ -35,8 +36,8 @@ class NpzFile:
         try:
             with zipfile.ZipFile(path) as archive:
                 entries = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        except FileNotFoundError as error:
-            raise AssetError(f"{path} does not exist", "check the path") from error
+        except OSError as error:
+            raise read_error(path, error, "check the path") from error
         except DAMAGED as error:
             raise AssetError(f"{path} is not a whole npz file: {error}", REPAIR) from error
         self._entries = entries

@@ -75,7 +75,8 @@ def read_picture(path: Path, mode: str, repair: str, largest: int | None = None)
 def _eight_bits(grey: Image.Image) -> Image.Image:
     """Pillow's own conversion makes everything white that is above 255."""
     pixels = np.asarray(grey, np.float32)
-    white = 65535 if grey.mode != "F" else 1 if pixels.max() <= 1 else 255
+    wide = grey.mode.startswith("I;16") or pixels.max() > 255
+    white = 1 if grey.mode == "F" and pixels.max() <= 1 else 65535 if wide and grey.mode != "F" else 255
     return Image.fromarray(np.rint((pixels / white).clip(0, 1) * 255).astype(np.uint8))
 
 

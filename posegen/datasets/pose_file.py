@@ -20,6 +20,7 @@ from posegen.datasets.amass_files import RELEASES, frame_rate, motion
 from posegen.datasets.bvh import Bvh
 from posegen.datasets.npz_file import DAMAGED, REPAIR, NpzFile
 from posegen.errors import AssetError, UsageError, nearest
+from posegen.files import read_error
 from posegen.types import Clip
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ def _npz(path: Path) -> Clip:
 def _npy(path: Path) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(path, allow_pickle=False, mmap_mode="r")
-    except FileNotFoundError as error:
-        raise AssetError(f"{path} does not exist", "check the path") from error
+    except OSError as error:
+        raise read_error(path, error, "check the path") from error
     except DAMAGED as error:
         raise AssetError(f"{path} is not a whole npy file of numbers: {error}", REPAIR) from error
     return array

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from posegen import assets
 from posegen.errors import AssetError, UsageError, nearest
+from posegen.files import home
 
 if TYPE_CHECKING:
     from posegen.datasets.records import Dataset
@@ -137,7 +138,7 @@ def known(name: str) -> KnownDataset:
 def parse(text: str) -> tuple[str, Path | None]:
     """``name`` or ``name:PATH``, as a user writes it -> name and path. Raises UsageError for an unknown name."""
     name, _, path = text.partition(":")
-    return known(name).name, Path(path).expanduser() if path else None
+    return known(name).name, home(path) if path else None
 
 
 def judged(texts: Iterable[str]) -> list[tuple[str, Path | None]]:

@@ -115,7 +115,7 @@ def _cameras(path: Path) -> dict[str, dict[str, Any]]:
 def _json(path: Path) -> dict[str, Any]:
     try:
         return read_json(path, FORMAT)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise AssetError(f"{path} does not exist", FORMAT) from error
 
 

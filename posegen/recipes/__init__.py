@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from posegen.errors import UsageError, nearest
+from posegen.files import home
 
 FOLDER = Path(__file__).parent
 ABLATIONS = FOLDER / "ablations"
@@ -23,7 +24,7 @@ def find(recipe: str, *folders: Path) -> Path:
     known = {name: path for folder in folders or (FOLDER,) for name, path in available(folder).items()}
     if path := known.get(recipe):
         return path
-    path = Path(recipe).expanduser()
+    path = home(recipe)
     if path.is_file():
         return path
     if path.suffix == ".toml" or path.name != recipe:

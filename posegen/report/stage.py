@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from posegen.settings import Settings
 
 IN_A_ROW = 8  # pictures
+INTERVALS = "95 % intervals of the pictures"
 REPAIR = "repeat the run"
 SPLITS = {
     "ind": "ordinary views, as estimators are trained on",
@@ -43,16 +43,24 @@ def report(settings: Settings, out: Path, *, run: Path | None = None, console: C
     run: a finished run of these settings: what its fine-tuned weights say is set beside what the estimator said before.
     Raises UsageError for a run without such weights, AssetError for weights that do not fit.
     """
+    text = to_toml(settings)
     estimator, seen = look(settings, run, Track(None, console))
     title = f"{estimator}, before and after fine-tuning" if run else f"Where {estimator} fails"
-    sections = [*_overall(seen, settings, run), *(part for each in seen for part in _split(each)), *_made(run)]
-    sections += [page.heading("Settings"), page.code(to_toml(settings))]
+    results = [each.result() for each in seen]
+    sections = [_about(settings, run)]
+    sections.append(page.figures("split", [{s.name: r for s, (r, _) in zip(seen, results, strict=True)}], INTERVALS))
+    sections.append("<ul>" + "".join(f"<li><b>{s.name}</b>: {SPLITS[s.name]}</li>" for s in seen) + "</ul>")
+    for each, (_, parts) in zip(seen, results, strict=True):
+        sections += _split(each, parts)
+    sections += [*_made(run), page.heading("Settings"), page.code(text)]
     checkpoint.write_text(out, page.page(title, sections))
     return out
 
 
 def look(settings: Settings, run: Path | None, track: Track) -> tuple[str, list[Seen]]:
     """The estimator's name with that of its weights, and every split as it sees it; raises as ``report`` does."""
+    if not settings.evaluate.splits:
+        raise UsageError("evaluate.splits is empty: there is nothing to look at", "posegen report --estimator NAME")
     weights = _weights(run) if run else None
     bench = assemble.bench(settings)
     estimator, module = bench.estimator, bench.estimator.module
@@ -75,24 +83,22 @@ def look(settings: Settings, run: Path | None, track: Track) -> tuple[str, list[
 
 
 def _weights(run: Path) -> Path:
-    weights = RunDirectory(run).estimator
-    if not weights.is_file():
-        again = f"posegen run --resume --out {shlex.quote(str(run))}"
-        raise UsageError(f"{run} has no fine-tuned weights: the run has not ended", again)
-    return weights
+    directory = RunDirectory(run)
+    if not directory.estimator.is_file():
+        cause = "" if directory.result.is_file() else ": it has not ended"
+        raise UsageError(f"{run} has no fine-tuned weights{cause}", f"go on with it: --resume --out {run}")
+    return directory.estimator
 
 
-def _overall(seen: list[Seen], settings: Settings, run: Path | None) -> Iterator[str]:
-    drawn = f"Generated with {settings.renderer.name}, seed {settings.seed}. " if run else ""
-    yield page.note(f"{drawn}PoseGen {__version__}; {PROTOCOL}; less is better, but of PCK.")
-    yield page.figures("split", [{each.name: each.result()[0] for each in seen}], "95 % intervals of the pictures")
-    yield "<ul>" + "".join(f"<li><b>{s.name}</b>: {SPLITS[s.name]}</li>" for s in seen) + "</ul>"
+def _about(settings: Settings, run: Path | None) -> str:
+    own = run is not None and not RunDirectory(run).samples.is_file()  # posegen finetune learns from what others drew
+    drawn = f"Generated with {settings.renderer.name}, seed {settings.seed}. " if own else ""
+    return page.note(f"{drawn}PoseGen {__version__}; {PROTOCOL}; less is better, but of PCK.")
 
 
-def _split(seen: Seen) -> Iterator[str]:
+def _split(seen: Seen, parts: Mapping[str, Any]) -> Iterator[str]:
     """One split: its parts, its joints, a map of its errors, and the pictures with the largest."""
     yield page.heading(f"{seen.name}: {SPLITS[seen.name]}")
-    _, parts = seen.result()
     times = list(seen.estimates)
     joints = [(j, " → ".join(f"{of[time]:.0f}" for time in times)) for j, of in seen.joints().items()]
     yield page.side_by_side(
@@ -120,7 +126,8 @@ def _map(seen: Seen) -> Iterator[str]:
 
 def _made(run: Path | None) -> Iterator[str]:
     """Some of the generated samples, evenly taken."""
-    for folder in sorted(RunDirectory(run).dataset.glob("round-*")) if run else ():
+    rounds = RunDirectory(run).dataset.glob("round-*") if run else ()
+    for folder in sorted(rounds, key=lambda folder: int(folder.name.removeprefix("round-"))):
         count, _ = generated.describe(folder)
         chosen = np.linspace(0, count - 1, min(count, IN_A_ROW)).round().astype(int)
         images = [read_picture(generated.image_file(folder, i), "RGBA", generated.REPAIR) for i in chosen]

@@ -34,7 +34,7 @@ def before_after(result: Mapping[str, Any]) -> UncutTable:
     table.add_column("MPJPE [95 %]", justify="right", no_wrap=True)
     for name, split in result["splits"].items():
         cells = [f"{split[m]['before']['mean']:.0f} → {split[m]['after']['mean']:.0f}" for m in METRICS]
-        table.add_row(name, *cells, _change(split["mpjpe"]["change_percent"]))
+        table.add_row(name, *cells, _change(split["mpjpe"]["change_percent"], split["images"]))
     return table
 
 
@@ -81,7 +81,7 @@ def _table(title: str, caption: str) -> UncutTable:
     return table
 
 
-def _change(change: Mapping[str, float] | None, images: int = FEW) -> str:
+def _change(change: Mapping[str, float] | None, images: int) -> str:
     if change is None:
         return "-"
     if images < FEW:
@@ -90,13 +90,17 @@ def _change(change: Mapping[str, float] | None, images: int = FEW) -> str:
     return f"[{colour}]{change['mean']:+.1f}%[/] [dim]\\[{change['low']:+.0f}, {change['high']:+.0f}][/]"
 
 
+def _interval(figure: Mapping[str, float], images: int) -> str:
+    return f" [dim]\\[{figure['low']:.0f}, {figure['high']:.0f}][/]" if images >= FEW else ""
+
+
 def figures(title: str, splits: Mapping[str, Any], caption: str) -> UncutTable:
     """One row a split: each metric with its 95 % interval."""
     table = _table(title, caption)
     for metric in METRICS:
         table.add_column(TITLES[metric], justify="right", no_wrap=True)
     for name, split in splits.items():
-        cells = [f"{split[m]['mean']:.0f} [dim]\\[{split[m]['low']:.0f}, {split[m]['high']:.0f}][/]" for m in METRICS]
+        cells = [f"{split[m]['mean']:.0f}{_interval(split[m], split['images'])}" for m in METRICS]
         table.add_row(name, *cells)
     return table
 

@@ -55,7 +55,11 @@ def small(name: str, *more: str) -> Ablation:
         own += ["rows.kept.loop.samples=4", "rows.kept.loop.keep=2", "rows.rounds.loop.samples=2"]
     made = read(name, [*SMALL, *own, *more])
     rows, columns = ROWS[name]
-    return replace(made, rows=chosen(made.rows, rows, "row"), columns=chosen(made.columns, columns, "column"))
+    return replace(
+        made,
+        rows=chosen(made.rows, rows and [rows], "row"),
+        columns=chosen(made.columns, columns and [columns], "column"),
+    )
 
 
 def table(out: Path) -> dict[str, Any]:
@@ -65,7 +69,7 @@ def table(out: Path) -> dict[str, Any]:
 
 def two(tmp_path: Path, *seeds: int) -> tuple[Ablation, list[Cell]]:
     """Two rows that share what they draw."""
-    made = replace(small("tradeoff"), rows=chosen(small("tradeoff").rows, "plain,low-lr", "row"))
+    made = replace(small("tradeoff"), rows=chosen(small("tradeoff").rows, ["plain,low-lr"], "row"))
     return made, cells(made, seeds or (0,), tmp_path / "out")
 
 

@@ -109,7 +109,7 @@ class TestCommand:
         assert f"{mine} is there already" in done.stderr
 
     def test_a_run_has_its_own_settings(self, command: Command, ended: Path) -> None:
-        done = command("report", str(ended), "--set", "evaluate.samples=3")
+        done = command("report", str(ended), "--set", "evaluate.samples=3", "--device", "cpu")
         assert done.returncode == 2
         assert "a report of a run has the run's settings" in done.stderr
 
@@ -124,4 +124,11 @@ class TestCommand:
     def test_no_run(self, command: Command, tmp_path: Path) -> None:
         done = command("report", str(tmp_path))
         assert done.returncode == 2
-        assert "run.toml" in done.stderr
+        assert "run.toml" in done.stderr and "give the --out of posegen run" in done.stderr
+
+    def test_nothing_to_look_at(self, command: Command, tmp_path: Path) -> None:
+        out = tmp_path / "page.html"
+        given = ("evaluate.splits=[]", f"evaluate.datasets=['npz:{tmp_path}']")
+        done = command("report", "--out", str(out), *(part for value in given for part in ("--set", value)))
+        assert done.returncode == 2 and "there is nothing to look at" in done.stderr
+        assert not out.exists()

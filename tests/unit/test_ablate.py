@@ -224,11 +224,11 @@ class TestRecipe:
 
     def test_only_some_rows(self, ablation: Any) -> None:
         made = ablation()
-        assert list(chosen(made.rows, "a", "row")) == ["a"]
-        assert list(chosen({"a=1,b=2": {}, "a=1,b=3": {}}, "a=1,b=3", "row")) == ["a=1,b=3"]
+        assert list(chosen(made.rows, ["a"], "row")) == ["a"]
+        assert list(chosen({"a=1,b=2": {}, "a=1,b=3": {}, "c": {}}, ["a=1,b=3", "c"], "row")) == ["a=1,b=3", "c"]
         assert chosen(made.rows, None, "row") == made.rows
         with pytest.raises(UsageError, match="there is no row 'x'"):
-            chosen(made.rows, "a,x", "row")
+            chosen(made.rows, ["a,x"], "row")
 
 
 def finish(cell: Cell, before: float, after: float) -> None:

@@ -60,7 +60,14 @@ def test_elsewhere_it_is_ours() -> None:
     assert "posegen doctor" in found.hint
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 bytes")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 bytes"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ],
+)
 def test_too_little_memory_is_nobodys_fault(call: Call, error: Exception) -> None:
     def ask() -> None:
         raise error

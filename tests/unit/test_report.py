@@ -8,11 +8,15 @@ import torch
 from PIL import Image
 
 from posegen.body.joints import JOINT_SETS, LIMBS
-from posegen.datasets.open import Shots
-from posegen.report import error_map, mollweide, page, pictures
+from posegen.datasets.open import NAMES, Shots
+from posegen.report import error_map, mollweide, page, pictures, stage
 from posegen.report.seen import Seen
 
 SET = JOINT_SETS["smpl24"]
+
+
+def test_every_split_is_said_in_words() -> None:
+    assert set(stage.SPLITS) == set(NAMES)
 
 
 def straight() -> torch.Tensor:
@@ -55,26 +59,33 @@ class TestSheet:
         assert strip.getpixel((192 + 96, 96)) == (255, 0, 0)
 
 
+def ramp(share: float) -> tuple[int, int, int]:
+    """The colour of a share of the largest error."""
+    return tuple((mollweide.colour(np.array(share)) * 255).round().astype(int).tolist())
+
+
 class TestErrorMap:
     def test_a_dot_where_the_camera_is_in_the_colour_of_its_error(self) -> None:
-        azimuth, elevation = np.array([90.0, -90.0]), np.array([0.0, 45.0])
-        drawn = error_map.draw(azimuth, elevation, {"now": np.array([0.0, 400.0])})
-        dark, light = (tuple((mollweide.RAMP[i] * 255).round().astype(int).tolist()) for i in (-1, 0))
-        assert has(drawn, light, mollweide.place(90, 0))
-        assert has(drawn, dark, mollweide.place(-90, 45))
+        azimuth, elevation = np.array([90.0, -90.0]), np.array([20.0, 45.0])
+        drawn = error_map.draw(azimuth, elevation, {"now": np.array([200.0, 400.0])})
+        most = np.percentile([200, 400], error_map.MOST)
+        assert has(drawn, ramp(200 / most), mollweide.place(90, 20))
+        assert has(drawn, ramp(1), mollweide.place(-90, 45))
+        assert not has(drawn, ramp(1), mollweide.place(90, 20))
 
     def test_times_share_a_scale(self) -> None:
-        at = np.array([0.0])
-        drawn = error_map.draw(at, at, {"before": np.array([400.0]), "after": np.array([0.0])})
-        x, y = mollweide.place(0, 0)
-        dark, light = (tuple((mollweide.RAMP[i] * 255).round().astype(int).tolist()) for i in (-1, 0))
-        assert has(drawn, dark, (x, y - 4))
-        assert has(drawn, light, (x + mollweide.PANEL[0], y - 4))
+        at = np.array([20.0])
+        drawn = error_map.draw(at, at, {"before": np.array([400.0]), "after": np.array([200.0])})
+        x, y = mollweide.place(20, 20)
+        assert has(drawn, ramp(1), (x, y))
+        after = (x + mollweide.PANEL[0], y)
+        assert has(drawn, ramp(200 / 390), after) and not has(drawn, ramp(1), after)
 
     def test_no_error_at_all(self) -> None:
-        at = np.array([10.0])
+        at = np.array([20.0])
         drawn = error_map.draw(at, at, {"now": np.array([0.0])})
-        assert has(drawn, (247, 247, 247), mollweide.place(10, 10))
+        x, y = mollweide.place(20, 20)
+        assert has(drawn, ramp(0), (x, y)) and has(drawn, mollweide.INK, (x + error_map.RADIUS, y))
 
 
 class TestSeen:

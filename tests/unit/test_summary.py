@@ -19,7 +19,7 @@ def printed(table: Any, **console: Any) -> str:
 
 
 def rows(values: list[float]) -> dict[str, list[float]]:
-    return {name: values for name in METRICS}
+    return {name: 3 * values for name in METRICS}  # of five images at least, which an interval needs
 
 
 def result(**splits: tuple[list[float], list[float]]) -> dict[str, Any]:
@@ -75,6 +75,13 @@ class TestBeforeAfter:
             row(printed(summary.before_after(result(usd=([0.0, 0.0], [0.0, 0.0])))), "usd").rstrip(" │").endswith("-")
         )
 
+    def test_of_few_images_no_interval(self) -> None:
+        few = compare({name: [100.0, 110.0] for name in METRICS}, {name: [90.0, 99.0] for name in METRICS}, 100)
+        made = result() | {"splits": {"usd": few}}
+        assert row(printed(summary.before_after(made)), "usd").rstrip().endswith("-10.0%")
+        alone = {"ind": summarise({name: [10.0, 20.0] for name in METRICS}, 100)}
+        assert "[" not in row(printed(summary.figures("blazepose", alone, PROTOCOL)), "ind")
+
     def test_no_splits(self) -> None:
         assert "blazepose" in printed(summary.before_after(result()))
 
@@ -95,12 +102,12 @@ class TestParts:
         return compare(rows(before), rows(after), 100)
 
     def test_before_and_after_of_one_split(self) -> None:
-        below = self.compared([300.0, 310.0, 320.0, 330.0, 340.0], [270.0, 279.0, 288.0, 297.0, 306.0])
+        below = self.compared([300.0, 320.0, 340.0], [270.0, 288.0, 306.0])
         by = {"viewpoint": {"below": below}, "roll": {"upside down": self.compared([100.0], [110.0])}}
         text = printed(summary.parts_before_after({"by": {"usd": by}}, "usd"), width=80)
         assert "parts of usd" in text
-        assert row(text, "below").split()[:5] == ["below", "5", "320", "→", "288"] and "-10.0% [" in row(text, "below")
-        assert "+10.0%" in row(text, "upside down") and "[" not in row(text, "upside down")  # of one picture
+        assert row(text, "below").split()[:5] == ["below", "9", "320", "→", "288"] and "-10.0% [" in row(text, "below")
+        assert "+10.0%" in row(text, "upside down") and "[" not in row(text, "upside down")  # of three images
         assert max(len(line) for line in text.splitlines()) <= 80
         narrow = printed(summary.parts_before_after({"by": {"usd": by}}, "usd"), width=20, soft_wrap=True)
         assert row(narrow, "below") == row(text, "below")
@@ -108,6 +115,6 @@ class TestParts:
     def test_splits_side_by_side(self) -> None:
         ind, usd = (summarise(rows(values), 100) for values in ([70.0, 90.0], [200.0]))
         text = printed(summary.parts("viewpoint", {"ind": {"front": ind}, "usd": {"front": usd, "below": usd}}))
-        assert row(text, "front").split() == ["front", "80", "(2)", "200", "(1)"]
-        assert row(text, "below").split() == ["below", "-", "200", "(1)"]
+        assert row(text, "front").split() == ["front", "80", "(6)", "200", "(3)"]
+        assert row(text, "below").split() == ["below", "-", "200", "(3)"]
         assert [line.split()[0] for line in text.splitlines()[-7:-1]] == list(GROUPINGS["viewpoint"])

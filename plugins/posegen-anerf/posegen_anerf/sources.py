@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from posegen_starter import files
@@ -35,7 +36,7 @@ def open_subject(name: str, rest_pose: Path | None = None, calibrated: bool = Fa
 
 def subject_file(name: str, rest_pose: Path | None = None) -> Path:
     """The .safetensors of a subject; an official checkpoint is converted when it is first asked for."""
-    path = find(REGISTERED) if name == REGISTERED else Path(name).expanduser()
+    path = find(REGISTERED) if name == REGISTERED else Path(os.path.expanduser(name))  # noqa: PTH111
     if path.suffix == ".tar":
         return convert(path, None if rest_pose is None else rest_pose.expanduser())
     if rest_pose is not None:
