@@ -47,7 +47,7 @@ def check(path: Path, pictures: int, *, size: int, fps: float, transparent: bool
         if size % 2:
             raise UsageError(f"a .mp4 file has an even number of pixels a side, not {size}", f"--size {size + 1}")
         _av()
-    if kind or path.is_file():
+    if kind or (path.exists() and not path.is_dir()):
         check_new(path, "-o")
     elif path.is_dir() and any(path.iterdir()):
         raise UsageError(f"{path} is not empty", "give -o a new folder, or an empty one")

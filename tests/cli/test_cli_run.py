@@ -41,7 +41,7 @@ def test_a_dry_run_shows_each_value_and_its_source(posegen):
         (["--recipe", "papr"], 2, "there is no recipe 'papr'", "did you mean 'paper'?"),
         (["--seed", "-1"], 2, "seed = -1 (--seed)", "--dry-run"),
         (["--resume"], 2, "--resume needs the folder", "--out FOLDER"),
-        (["--resume", "--out", "nowhere"], 2, "nowhere is not the folder of a run", "without --resume"),
+        (["--resume", "--out", "nowhere"], 2, "nowhere is not the folder of a run", "give the --out of posegen run"),
         (["--resume", "--out", "a", "--seed", "2"], 2, "--resume goes on with the settings", "--resume --out a"),
         (
             ["--renderer", "mesh", "--set", "feedback.mode=rendered"],

@@ -312,7 +312,7 @@ class TestFullDisk:
         before = files(out)
         with full_disk(size), pytest.raises(PosegenError, match=rf"{name} could not be written: ") as caught:
             run(settings(), out, resume=True)
-        assert caught.value.exit_code == 1 and "go on with --resume" in caught.value.hint
+        assert caught.value.exit_code == 1 and "run it again, with --resume" in caught.value.hint
         after = files(out)
         assert {k: after.get(k) for k in before if k != "metrics.jsonl"} == {
             k: v for k, v in before.items() if k != "metrics.jsonl"
