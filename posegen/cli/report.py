@@ -16,7 +16,7 @@ def report(
     run: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[RUN]", help="Folder of a finished run; without, an estimator as it is.", show_default=False
+            metavar="RUN", help="Folder of a finished run; without, an estimator as it is.", show_default=False
         ),
     ] = None,
     recipe: options.Recipe = None,
