@@ -61,9 +61,8 @@ def write(path: Path, pictures: Iterable[Picture], fps: float) -> None:
     Raises UsageError as ``check`` does, PosegenError where the disk is full or the folder cannot be written.
     """
     kind = path.suffix.lower()
-    part = path.with_name(
-        f".{path.stem}.{os.getpid()}.part{kind}"
-    )  # half of it would be in the way of the next attempt
+    # written beside its place, then moved: half of it would be in the way of the next attempt
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{kind}")
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         {"": _folder, ".mp4": _mp4}.get(kind, _pillow)(part, pictures, fps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,9 @@ def _weights(run: Path) -> Path:
     directory = RunDirectory(run)
     if not directory.estimator.is_file():
         cause = "" if directory.result.is_file() else ": it has not ended"
-        raise UsageError(f"{run} has no fine-tuned weights{cause}", f"go on with it: --resume --out {run}")
+        raise UsageError(
+            f"{run} has no fine-tuned weights{cause}", f"go on with it: --resume --out {shlex.quote(str(run))}"
+        )
     return directory.estimator
 
 
