@@ -24,6 +24,7 @@ def draw(azimuth: Floats, elevation: Floats, errors: Mapping[str, Floats]) -> Im
             x, y = mollweide.place(float(azimuth[i]), float(elevation[i]))
             shade = (mollweide.colour(np.array(error[i] / most)) * 255).round().astype(int).tolist()
             pen.ellipse((x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS), tuple(shade), INK)
+        mollweide.directions(pen)
         page.paste(panel, (column * mollweide.PANEL[0], 0))
     ramp, labels = mollweide.colour(np.linspace(0, 1, 400)), [f"{most * s:.0f}" for s in np.linspace(0, 1, 5)]
     mollweide.scale(page, ramp, [*labels[:-1], f"{labels[-1]} and more"], "MPJPE of a picture, mm, where its camera is")

@@ -28,6 +28,7 @@ def panel(title: str, foot: str, content: Image.Image | None = None) -> tuple[Im
         made.paste(content, (MARGIN, TITLE))
     pen = ImageDraw.Draw(made)
     _graticule(pen)
+    directions(pen)
     middle = MARGIN + WIDTH / 2
     pen.text((middle, 18), title, INK, font(18), "mm")
     pen.text((middle, TITLE + HEIGHT + 30), foot, INK, font(14), "mm")
@@ -81,6 +82,10 @@ def _graticule(pen: ImageDraw.ImageDraw) -> None:
     for azimuth in (-180, -90, 0, 90, 180):
         meridian = [place(azimuth, float(e)) for e in np.linspace(-90, 90, 91)]
         pen.line(meridian, INK if abs(azimuth) == 180 else FAINT)
+
+
+def directions(pen: ImageDraw.ImageDraw) -> None:
+    """The words along the equator; again after what was drawn over them."""
     for azimuth, word in ((-180, "behind"), (-90, "right"), (0, "front"), (90, "left"), (180, "behind")):
         x, y = place(azimuth, 0)
         pen.text((x, y + 3), word, INK, font(13), "ma", stroke_width=2, stroke_fill="white")
