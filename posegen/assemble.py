@@ -17,7 +17,6 @@ from posegen.config import COMPONENTS, DEFAULT, explain
 from posegen.datasets import open, registry
 from posegen.discovery import one_line
 from posegen.errors import PluginError, PosegenError, UsageError
-from posegen.files import home
 from posegen.layers import Key, Layer
 from posegen.options import Options
 from posegen.pace import paced
@@ -257,7 +256,7 @@ def _person(who: str, settings: Settings, mesh: Callable[[str], protocols.Render
     if not Path(who).suffix:
         return mesh(who)
     chosen = settings.renderer
-    selection = Selection(name=chosen.name, options=chosen.options | {"subject": str(home(who))})
+    selection = Selection(name=chosen.name, options=chosen.options | {"subject": who})
     try:
         renderer: protocols.Renderer = _seeded("renderer", selection, usable_device(settings.device), settings.seed)
     except PosegenError as error:

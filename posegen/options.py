@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
 from posegen.files import home
@@ -18,6 +18,15 @@ Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
 def absolute(path: str | Path) -> Path:
     """The same file for a later command in another folder, such as one with ``--resume``."""
     return home(path).absolute()
+
+
+def _person(who: str) -> str:
+    """A name as it is, a file by its absolute path."""
+    return str(absolute(who)) if Path(who).suffix else who
+
+
+Person = Annotated[str, AfterValidator(_person)]
+"""Who is drawn: the name of a subject, or a file of one."""
 
 
 class Options(BaseModel):

@@ -9,7 +9,7 @@ import torch
 
 from posegen import banks, drawing, states
 from posegen.datasets import replay
-from posegen.datasets.photos import list_folder, read_folder
+from posegen.datasets.photos import read_folder
 from posegen.datasets.upright import Upright
 from posegen.finetune import Finetuning
 from posegen.pace import paced
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 def check(settings: Settings, parts: Parts) -> None:
-    """Raises a PosegenError for a dataset, photographs, or people that are not there."""
+    """Before anything is made. Raises a PosegenError for a dataset, photographs, or people that cannot be had."""
     if settings.retain.dataset is not None:
         replay.open_source(settings.retain.dataset)
     if settings.retain.folder is not None and paced(settings.finetune, settings.retain, parts.estimator).photos:
-        list_folder(settings.retain.folder)
+        read_folder(settings.retain.folder)
     for subject in settings.retain.subjects:
         parts.person(subject)
 

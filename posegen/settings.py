@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from posegen.options import Options, Seed, absolute
+from posegen.options import Options, Person, Seed, absolute
 
 
 def _located(dataset: str) -> str:
@@ -108,7 +108,7 @@ class LoopSettings(Options):
     bend: NonNegativeFloat = 0.0
     """Largest standard deviation, radians, of a random turn of every joint on top of real poses that are drawn or
     replayed: a few clips hold few poses. The discriminator sees them as they are."""
-    others: tuple[str, ...] = ()
+    others: tuple[Person, ...] = ()
     """Other people who are drawn as well: starter subjects as meshes, or files of subjects, such as NeRFs that you
     fitted, by the run's renderer. Not in the paper, which names them as future work."""
     company: Share = 0.0
@@ -165,7 +165,7 @@ class RetainSettings(Options):
     repeats: PositiveFloat | None = None
     """How often one of these is seen: the fewer times, the more different ones are drawn. What is seen often is learned
     by heart, and keeps little else."""
-    subjects: tuple[str, ...] = ("s1", "s2", "s3")
+    subjects: tuple[Person, ...] = ("s1", "s2", "s3")
     """Who stands in these renders, as in loop.others; empty: whom the run's own renderer draws."""
     facing: PositiveFloat = 50.0
     """Standard deviation of their azimuth, degrees: people in photographs mostly face the camera."""

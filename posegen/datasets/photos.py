@@ -34,17 +34,7 @@ def read_folder(folder: Path) -> Tensor:
     A picture that is not square is cut to its middle square. Raises AssetError for a missing folder, a folder without
     pictures, and a picture that cannot be read.
     """
-    return torch.stack([_read(path) for path in list_folder(folder)])
-
-
-def list_folder(folder: Path) -> list[Path]:
-    """The pictures of a folder. Raises AssetError where there are none."""
-    if not folder.is_dir():
-        raise AssetError(f"retain.folder: {folder} is not a folder", "give a folder of square crops of people")
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS)
-    if not paths:
-        raise AssetError(f"retain.folder: no picture in {folder}", f"put crops of people there ({', '.join(ENDINGS)})")
-    return paths
+    return torch.stack([_read(path) for path in _listed(folder)])
 
 
 def read_picture(path: Path, mode: str, repair: str, largest: int | None = None) -> Image.Image:
@@ -70,6 +60,16 @@ def read_picture(path: Path, mode: str, repair: str, largest: int | None = None)
             raise read_error(path, error, repair) from error
         # Pillow's readers of damaged files raise any of these
         raise AssetError(f"{path} cannot be read: {error}", repair) from error
+
+
+def _listed(folder: Path) -> list[Path]:
+    """The pictures of a folder. Raises AssetError where there are none."""
+    if not folder.is_dir():
+        raise AssetError(f"retain.folder: {folder} is not a folder", "give a folder of square crops of people")
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS)
+    if not paths:
+        raise AssetError(f"retain.folder: no picture in {folder}", f"put crops of people there ({', '.join(ENDINGS)})")
+    return paths
 
 
 def _eight_bits(grey: Image.Image) -> Image.Image:

@@ -198,6 +198,15 @@ def test_a_path_that_no_file_of_settings_can_say(posegen, tmp_path):
     ]
 
 
+def test_a_damaged_photograph_is_found_before_anything_is_made(posegen, tmp_path):
+    out, photos = tmp_path / "out", tmp_path / "photos"
+    photos.mkdir()
+    (photos / "me.png").write_bytes(b"no picture")
+    ended = posegen("run", "--renderer", "mesh", "--out", str(out), "--set", f"retain.folder={photos}")
+    assert ended.code == 3 and not out.exists()
+    assert f"{photos / 'me.png'} cannot be read" in ended.err
+
+
 def test_ctrl_c_says_how_to_go_on(tmp_path):
     out = tmp_path / "out"
     arguments = ["run", "--out", str(out), "--set", "loop.warmup=100000", "--set", "evaluate.samples=2"]

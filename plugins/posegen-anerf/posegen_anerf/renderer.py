@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 import posegen
 from posegen.errors import UsageError
+from posegen.options import Person
 from posegen.types import Camera, Render, Views
 from posegen_anerf import reference
 from posegen_anerf.body import body_of
@@ -28,7 +29,7 @@ class AnerfRenderer:
     class Options(posegen.Options):
         """Who is drawn, and how."""
 
-        subject: str = "s0"
+        subject: Person = "s0"
         """Who is drawn: s0, or the path of a fitted .safetensors or of an official .tar."""
         rest_pose: Path | None = None
         """For an official .tar without refined poses: the .h5 it was trained on, or a .npz with its rest_pose. Without
