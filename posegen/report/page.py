@@ -14,15 +14,17 @@ from posegen.evaluate import METRICS
 from posegen.report.summary import FEW, TITLES
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 68rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.6rem } h2 { font-size: 1.25rem; margin-top: 2.5rem; border-bottom: 1px solid #ccc }
 h3 { font-size: 1rem; margin: 1.2rem 0 .3rem }
-table { border-collapse: collapse; margin: .5rem 0 } caption { text-align: left; color: #666; caption-side: bottom }
+table { border-collapse: collapse; margin: .5rem 0; display: block; overflow-x: auto }
+caption { text-align: left; color: #666; caption-side: bottom }
 th, td { padding: .15rem .9rem .15rem 0; text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
 th:first-child, td:first-child { text-align: left } thead th { border-bottom: 1px solid #888 }
 tbody + tbody tr:first-child td { padding-top: .7rem }
 .better { color: #1c8c54 } .worse { color: #d04030 } img { max-width: 100%; height: auto } p.note { color: #666 }
-.side { display: flex; flex-wrap: wrap; gap: 0 3.5rem; align-items: flex-start }
+.side { display: flex; flex-wrap: wrap; gap: 0 3rem; align-items: flex-start }
+.side > div { max-width: 100% }
 pre { background: #f6f6f6; padding: .8rem; overflow-x: auto }
 """
 
