@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, ValidationInfo
 
 from posegen import assets
 from posegen.body import Skeleton, read_smpl
@@ -35,8 +37,30 @@ COMPACT_PACE = Pace(
 )
 
 
+def pinned(estimator: str) -> AfterValidator:
+    """Turns ``auto`` into the weights that it means now: run.toml says those, and an asset that is registered later
+    changes no run. It stays where a checkpoint, an earlier field, takes their place."""
+
+    def now(weights: Weights, info: ValidationInfo) -> Weights:
+        if weights != "auto" or info.data.get("checkpoint") is not None:
+            return weights
+        return "official" if f"{estimator}-checkpoint" in assets.registered() else "open-compact"
+
+    return AfterValidator(now)
+
+
+def _skeleton_now(name: SkeletonName) -> SkeletonName:
+    if name != "auto":
+        return name
+    return "smpl" if BODY in assets.registered() else "fixed"
+
+
+PinnedSkeleton = Annotated[SkeletonName, AfterValidator(_skeleton_now)]
+"""``auto`` is SMPL's where its file is registered, else the fixed one of PoseGen's published script; see ``pinned``."""
+
+
 def weights_file(estimator: str, weights: Weights, checkpoint: Path | None, compact: Callable[[], Path]) -> Path | None:
-    """Where the weights are, None for none: a checkpoint, else the registered asset, else the open-compact ones.
+    """Where the weights are, None for none: a checkpoint, or else what ``weights``, pinned, says.
 
     Raises AssetError, with the command that registers it, for official weights that are not there.
     """
@@ -44,21 +68,15 @@ def weights_file(estimator: str, weights: Weights, checkpoint: Path | None, comp
         return checkpoint
     if weights == "untrained":
         return None
-    asset = f"{estimator}-checkpoint"
-    if weights == "official" or (weights == "auto" and asset in assets.registered()):
-        return assets.find(asset)
-    return compact()
+    return assets.find(f"{estimator}-checkpoint") if weights == "official" else compact()
 
 
 def published_skeleton(name: SkeletonName) -> Skeleton:
-    """The bones that published weights expect: SMPL's, which follow the betas, where its file is registered.
+    """The bones that published weights expect, SMPL's, which follow the betas, or the fixed ones, which do not.
 
-    Without it, ``auto`` takes the fixed skeleton of PoseGen's published script, which ignores the betas. Raises
-    AssetError for ``smpl`` where the file is not registered.
+    Raises AssetError for ``smpl`` where its file is not registered.
     """
-    if name == "smpl" or (name == "auto" and BODY in assets.registered()):
-        return Skeleton.of(read_smpl(assets.find(BODY)))
-    return Skeleton.fixed()
+    return Skeleton.of(read_smpl(assets.find(BODY))) if name == "smpl" else Skeleton.fixed()
 
 
 def published(skeleton: Skeleton) -> str:

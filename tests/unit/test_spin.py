@@ -116,6 +116,15 @@ def test_official_weights_need_the_asset(official: Path) -> None:
         assert (spin.weights, spin.input_size) == ("official, fixed skeleton", 224)
 
 
+def test_an_asset_that_is_registered_later_changes_no_run(official: Path) -> None:
+    """run.toml holds what ``auto`` meant, so a run is resumed, repeated and reported with the weights that it had."""
+    started, tuned = Spin.Options(), Spin.Options(checkpoint=official)
+    assets.register("spin-checkpoint", official)
+    assert (started.weights, started.skeleton, Spin.Options().weights) == ("open-compact", "fixed", "official")
+    assert Spin.Options(**started.model_dump()) == started
+    assert tuned.weights == "auto"  # the checkpoint's own
+
+
 def test_smpls_bones_need_the_asset(official: Path) -> None:
     with pytest.raises(AssetError, match="smpl-neutral"):
         Spin(Spin.Options(checkpoint=official, skeleton="smpl"))

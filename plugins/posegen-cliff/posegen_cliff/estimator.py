@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from posegen_starter import files
@@ -22,8 +22,9 @@ from posegen.nn.smpl import (
     COMPACT_PACE,
     PUBLISHED_LR,
     PUBLISHED_PACE,
-    SkeletonName,
+    PinnedSkeleton,
     Weights,
+    pinned,
     published,
     published_skeleton,
     to_estimate,
@@ -50,12 +51,12 @@ class Cliff:
     differentiable = True
 
     class Options(BaseOptions):
-        weights: Weights = "auto"
-        """official (asset cliff-checkpoint), open-compact (small and free, shipped; not the published model), untrained
-        (for training it); auto is official where that is registered."""
         checkpoint: Path | None = None
         """Weights instead: a published file, one that posegen wrote, or open-compact ones fine-tuned."""
-        skeleton: SkeletonName = "auto"
+        weights: Annotated[Weights, pinned("cliff")] = Field("auto", validate_default=True)
+        """official (asset cliff-checkpoint), open-compact (small and free, shipped; not the published model), untrained
+        (for training it); auto is official where that is registered."""
+        skeleton: PinnedSkeleton = Field("auto", validate_default=True)
         """Bones under official weights: smpl (asset smpl-neutral) or fixed (one for everybody, as PoseGen's published
         script has it); auto is smpl where that is registered."""
         lr: float | None = Field(None, gt=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -14,7 +14,7 @@ from posegen.body import Body
 from posegen.errors import UsageError
 from posegen.geometry import resample, rotmat_to_rotvec, square
 from posegen.nn.precision import Precision
-from posegen.nn.smpl import COMPACT_PACE, PUBLISHED_LR, PUBLISHED_PACE, Weights, weights_file
+from posegen.nn.smpl import COMPACT_PACE, PUBLISHED_LR, PUBLISHED_PACE, Weights, pinned, weights_file
 from posegen.options import Options as BaseOptions
 from posegen.types import Estimate, Marginals
 from posegen_hybrik import weights
@@ -37,11 +37,11 @@ class Hybrik:
     differentiable = True
 
     class Options(BaseOptions):
-        weights: Weights = "auto"
-        """official (asset hybrik-checkpoint), open-compact (small and free, shipped; not the published model),
-        untrained (for training it); auto is official where that is registered."""
         checkpoint: Path | None = None
         """Weights instead: a published file, whose variant is recognised, or one that posegen wrote."""
+        weights: Annotated[Weights, pinned("hybrik")] = Field("auto", validate_default=True)
+        """official (asset hybrik-checkpoint), open-compact (small and free, shipped; not the published model),
+        untrained (for training it); auto is official where that is registered."""
         ik: Literal["differentiable", "official"] = "differentiable"
         """How rotations follow from the skeleton: ``official`` is the published evaluation, and its gradients stop at
         the skeleton."""
