@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from posegen import plugins, proposals, protocols
 from posegen.config import COMPONENTS, DEFAULT, explain
 from posegen.datasets import open, registry
-from posegen.discovery import one_line
+from posegen.discovery import discover, one_line
 from posegen.errors import PluginError, PosegenError, UsageError
 from posegen.layers import Key, Layer
 from posegen.options import Options
@@ -200,13 +200,39 @@ def check(settings: Settings, parts: Parts) -> None:
                     "use --set feedback.mode=label or --set feedback.mode=score",
                 )
     _check_feedback(settings)
-    wanted, there = parts.estimator.joint_set, parts.renderer.body.joint_sets
-    if wanted not in there:
-        raise UsageError(
-            f"estimator '{estimator}' sees the joints of {wanted}, which the body that renderer '{renderer}' draws "
-            f"does not have (it has {', '.join(there)})",
-            "choose another --renderer or --estimator",
-        )
+    _check_joints(settings, parts.estimator, parts.renderer, f"the body that renderer '{renderer}' draws")
+
+
+def check_people(settings: Settings, parts: Parts, people: Iterable[str]) -> None:
+    """Raises a PosegenError for people who cannot be drawn, or not with the joints that the estimator sees."""
+    for who in people:
+        _check_joints(settings, parts.estimator, parts.person(who), f"{who}, who is to stand in the pictures,")
+
+
+def _check_joints(
+    settings: Settings, estimator: protocols.PoseEstimator, renderer: protocols.Renderer, whose: str
+) -> None:
+    wanted, there = estimator.joint_set, renderer.body.joint_sets
+    if wanted in there:
+        return
+    fitting = " or ".join(_that_see(there))
+    raise UsageError(
+        f"estimator '{settings.estimator.name}' sees the joints of {wanted}, which {whose} does not have "
+        f"(it has {', '.join(there)})",
+        f"--estimator {' or '.join(_that_see(there))}, or another person"
+        if _that_see(there)
+        else "another --estimator",
+    )
+
+
+def _that_see(joint_sets: Iterable[str]) -> list[str]:
+    """The estimators here whose joints are among these."""
+    found = []
+    for row in discover():
+        if row.kind == "estimator":
+            with suppress(PluginError):
+                found += [row.name] * (getattr(plugins.load("estimator", row.name), "joint_set", None) in joint_sets)
+    return found
 
 
 def _check_feedback(settings: Settings) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from posegen import banks, drawing, states
+from posegen import assemble, banks, drawing, states
 from posegen.datasets import replay
 from posegen.datasets.photos import read_folder
 from posegen.datasets.upright import Upright
@@ -32,8 +32,7 @@ def check(settings: Settings, parts: Parts) -> None:
         replay.open_source(settings.retain.dataset)
     if settings.retain.folder is not None and paced(settings.finetune, settings.retain, parts.estimator).photos:
         read_folder(settings.retain.folder)
-    for subject in settings.retain.subjects:
-        parts.person(subject)
+    assemble.check_people(settings, parts, settings.retain.subjects)
 
 
 def people(context: Context) -> Tensor | None:

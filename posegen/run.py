@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 
 from posegen import assets, checkpoint, elsewhere, retention, stages
-from posegen.assemble import assemble, bench
+from posegen.assemble import assemble, bench, check_people
 from posegen.config import to_toml
 from posegen.context import Context
 from posegen.datasets import generated, open
@@ -134,8 +134,7 @@ def _check_dataset(directory: RunDirectory, dataset: Path) -> None:
 
 def _check_wanted(settings: Settings, parts: Parts, draws: bool, finetunes: bool, dataset: Path | None) -> None:
     """Raises a PosegenError for people, pictures or labels that are not there: before anything is written."""
-    for who in settings.loop.others if draws else ():
-        parts.person(who)
+    check_people(settings, parts, settings.loop.others if draws else ())
     if finetunes:
         retention.check(settings, parts)
     if dataset is not None:

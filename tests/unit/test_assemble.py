@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from anerf_people import person
 
 from posegen import PluginError, UsageError, config
-from posegen.assemble import PROTOCOLS, assemble, complete, usable_device
+from posegen.assemble import PROTOCOLS, assemble, check_people, complete, usable_device
 from posegen.discovery import discover
 from posegen.hookspecs import KINDS
 
@@ -165,6 +166,21 @@ def test_a_black_box_gives_feedback_but_cannot_be_fine_tuned(parts):
 def test_an_unknown_joint_set(parts):
     with pytest.raises(UsageError, match="'foreign' sees the joints of wholebody133, which the body"):
         parts("estimator=foreign")
+
+
+def test_people_of_whom_the_joints_alone_are_known(parts, tmp_path):
+    """As A-NeRF's published ones are: BlazePose's landmarks lie on a surface."""
+    file = tmp_path / "bones.safetensors"
+    person(body="skeleton").save(file)
+    given = config.load(assignments=[f'loop.others=["s1","{file}"]']).settings
+    for refused in (lambda: parts(f"renderer.subject={file}"), lambda: check_people(given, parts(), given.loop.others)):
+        with pytest.raises(
+            UsageError, match="'blazepose' sees the joints of blazepose33, which .* does not have"
+        ) as error:
+            refused()
+        assert all(name in error.value.hint for name in ("--estimator", "cliff", "hybrik", "spin"))
+        assert "blazepose" not in error.value.hint
+    check_people(given, parts("estimator=hybrik"), given.loop.others)
 
 
 def test_a_plugin_that_is_not_what_it_declares(parts):
