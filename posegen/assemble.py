@@ -219,9 +219,7 @@ def _check_joints(
     raise UsageError(
         f"estimator '{settings.estimator.name}' sees the joints of {wanted}, which {whose} does not have "
         f"(it has {', '.join(there)})",
-        f"--estimator {' or '.join(_that_see(there))}, or another person"
-        if _that_see(there)
-        else "another --estimator",
+        f"--estimator {fitting}, or another person" if fitting else "choose another --estimator",
     )
 
 

@@ -174,9 +174,7 @@ def test_people_of_whom_the_joints_alone_are_known(parts, tmp_path):
     person(body="skeleton").save(file)
     given = config.load(assignments=[f'loop.others=["s1","{file}"]']).settings
     for refused in (lambda: parts(f"renderer.subject={file}"), lambda: check_people(given, parts(), given.loop.others)):
-        with pytest.raises(
-            UsageError, match="'blazepose' sees the joints of blazepose33, which .* does not have"
-        ) as error:
+        with pytest.raises(UsageError, match="'blazepose' sees the joints of blazepose33, which ") as error:
             refused()
         assert all(name in error.value.hint for name in ("--estimator", "cliff", "hybrik", "spin"))
         assert "blazepose" not in error.value.hint
