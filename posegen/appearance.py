@@ -87,13 +87,15 @@ class Appearance:
         return torch.where(hidden, self._backdrop(image, rng), image)
 
     def _backdrop(self, image: Tensor, rng: torch.Generator) -> Tensor:
-        """A photograph, mirrored or not, for most; a plain colour for the rest: (N,3,H,W)."""
+        """A photograph, mirrored or not, for most; a plain wall for the rest: (N,3,H,W)."""
         n, _, height, width = image.shape
         chosen = torch.randint(len(self.backgrounds), (n,), generator=rng, device=rng.device).to(
             self.backgrounds.device
         )
         photographed = _uniform((n, 1, 1, 1), rng, image) < self.settings.backgrounds
         plain = _uniform((n, 3, 1, 1), rng, image)
+        if self.settings.wall == "white":
+            plain = torch.ones_like(plain)
         photo = self.backgrounds[chosen].to(image)
         if photo.shape[-2:] != (height, width):
             photo = F.interpolate(photo, (height, width), mode="bilinear", antialias=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -223,7 +223,7 @@ def _check_joints(
     )
 
 
-def _that_see(joint_sets: Iterable[str]) -> list[str]:
+def _that_see(joint_sets: Collection[str]) -> list[str]:
     """The estimators here whose joints are among these."""
     found = []
     for row in discover():

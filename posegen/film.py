@@ -62,13 +62,16 @@ def write(path: Path, pictures: Iterable[Picture], fps: float) -> None:
     """
     kind = path.suffix.lower()
     # written beside its place, then moved: half of it would be in the way of the next attempt
+    path = path.absolute()
     part = path.with_name(f".{path.stem}.{os.getpid()}.part{kind}")
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         {"": _folder, ".mp4": _mp4}.get(kind, _pillow)(part, pictures, fps)
-        if path.is_dir():
-            path.rmdir()  # it is empty: see check
-        part.replace(path)
+        if path.is_dir():  # it is empty, see check, and may be where somebody is
+            for picture in sorted(part.iterdir()):
+                picture.replace(path / picture.name)
+        else:
+            part.replace(path)
     except OSError as error:
         raise disk_error(path, error) from error
     finally:

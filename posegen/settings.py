@@ -8,9 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 from posegen.options import Options, Person, Seed, absolute
+
+NEAREST = 1.5
+"""Metres from the camera to the pelvis: what is nearer than raised hands would see what is behind it."""
 
 
 def _located(dataset: str) -> str:
@@ -19,7 +23,14 @@ def _located(dataset: str) -> str:
     return f"{name}:{absolute(path)}" if path else dataset
 
 
+def _keeps_away(spread: float, info: ValidationInfo) -> float:
+    if info.data.get("distance", NEAREST) * (1 - spread) < NEAREST:
+        raise PydanticCustomError("near", f"brings the camera nearer than {NEAREST} m")
+    return spread
+
+
 Share = Annotated[float, Field(ge=0, le=1)]
+Distance = Annotated[float, Field(ge=NEAREST)]
 Side = Annotated[int, Field(ge=16)]
 """Of a picture, pixels: in a smaller one nobody is to be seen."""
 Dataset = Annotated[str, AfterValidator(_located)]
@@ -33,10 +44,10 @@ class Selection(Options):
 
 
 class CameraSettings(Options):
-    distance: PositiveFloat = 4.0
+    distance: Distance = 4.0
     """Metres from the camera to the pelvis."""
-    spread: float = Field(default=0.0, ge=0, le=0.5)
-    """Share by which that is more or less at most: perspective differs. Not in the paper."""
+    spread: Annotated[Share, AfterValidator(_keeps_away)] = 0.0
+    """Share by which that is more or less at most, but not nearer than 1.5 m: perspective differs. Not in the paper."""
     size: Side = 256
     """Side of the rendered square image, pixels."""
 
@@ -127,6 +138,8 @@ class AppearanceSettings(Options):
 
     backgrounds: Share = 0.9
     """Share of images that get a background photograph."""
+    wall: Literal["any", "white"] = "any"
+    """Colour of what stands behind the others: any, anew for each, or white as in the published script."""
     brightness: NonNegativeFloat = 0.35
     """Largest relative change of brightness, of the person and of the picture."""
     contrast: NonNegativeFloat = 0.4
@@ -188,7 +201,8 @@ class FinetuneSettings(Options):
     """What steps the filters of the network but for the first, and its large matrices; all else is Adam's. Muon learns
     what is rare as fast as what is common."""
     rank: NonNegativeInt = 0
-    """Rank of the change of each matrix and filter (low-rank adapters, merged when it ends); 0: any change."""
+    """Rank of the change of each matrix and filter (low-rank adapters, merged when it ends), whose factors are
+    stepped by Adam; 0: any change."""
     d: PositiveFloat = 0.2
     """Threshold d in metres: the joints of pictures with a larger error, replayed ones too, are left out (Eq 13)."""
     over_d: Literal["drop", "zero", "keep"] = "drop"

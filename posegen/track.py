@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from posegen import alarms
@@ -52,14 +53,14 @@ class Track:
             phase.flush()
         spent = time.perf_counter() - started
         self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 2)
-        self.console.print(f"[green]✓[/] {name:<26} {spent:6.1f} s  [dim]{phase.figures}", highlight=False)
+        self.console.print(f"[green]✓[/] {escape(f'{name:<26}')} {spent:6.1f} s  [dim]{phase.figures}", highlight=False)
 
     @contextmanager
     def scan(self, name: str) -> Iterator[Callable[[int, int], None]]:
         """A live line for a scan that says how far it is, and how far it goes, once it is under way."""
         columns = (TextColumn("{task.description:<28}"), BarColumn(bar_width=24), MofNCompleteColumn())
         with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as live:
-            task = live.add_task(name, total=None)
+            task = live.add_task(escape(name), total=None)
             yield lambda done, total: live.update(task, completed=done, total=total)
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -86,7 +87,7 @@ class Phase:
 
     def __init__(self, name: str, track: Track, live: Progress, total: int, done: int) -> None:
         self.name, self.track, self.live = name, track, live
-        self.task = live.add_task(name, total=total, completed=done, figures="")
+        self.task = live.add_task(escape(name), total=total, completed=done, figures="")
         self.iteration = done
         self.pending: list[tuple[int, dict[str, Any]]] = []
         self.figures = ""

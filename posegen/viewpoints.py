@@ -154,7 +154,7 @@ def bin_name(azimuth: float, elevation: float) -> str:
     if abs(elevation) >= 30:
         return "above" if elevation > 0 else "below"
     names: Sequence[str] = ("front", "left", "back", "right")
-    return names[int(((azimuth + 45) % 360) // 90)]
+    return names[int((azimuth + 45) // 90) % 4]
 
 
 def roll_name(roll: float) -> str:

@@ -43,8 +43,12 @@ def evaluate(
             help="Also show parts: viewpoint, roll; of a dataset viewpoint, action, ...",
         ),
     ] = None,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="People the estimator sees at once.")] = 32,
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Threads that read pictures ahead.")] = 2,
+    batch: Annotated[
+        int | None, typer.Option("--batch", min=1, metavar="N", help="People the estimator sees at once; 32.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=0, metavar="N", help="Threads that read pictures ahead; 2.")
+    ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N people.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Keep the results of a dataset there.")
@@ -59,10 +63,12 @@ def evaluate(
 ) -> None:
     """Measure the estimator on the splits of the open benchmark, or on a dataset by a published protocol."""
     given = {
-        "--split": split, "--protocol": protocol, "--limit": limit, "--out": out,
-        "--save-predictions": save_predictions, "--agora-predictions": agora_predictions, "--resume": resume,
+        "--split": split, "--protocol": protocol, "--batch": batch, "--workers": workers, "--limit": limit,
+        "--out": out, "--save-predictions": save_predictions, "--agora-predictions": agora_predictions,
+        "--resume": resume,
     }  # fmt: skip
-    if dataset is None and (useless := [name for name, value in given.items() if value]):
+    useless = [name for name, value in given.items() if value is not None and value is not False]
+    if dataset is None and useless:
         raise UsageError(f"{useless[0]} is for a dataset", "--dataset NAME, like --dataset 3dpw")
     if out is None and (needy := [n for n in ("--save-predictions", "--agora-predictions", "--resume") if given[n]]):
         raise UsageError(f"{needy[0]} needs a folder", "--out FOLDER")
@@ -87,8 +93,7 @@ def evaluate(
         root=root,
         split=split,
         protocol=protocol,
-        batch=batch,
-        workers=workers,
+        **{name: value for name, value in (("batch", batch), ("workers", workers)) if value is not None},
         limit=limit,
         by=tuple(by or ()),
         out=out,

@@ -11,6 +11,7 @@ import typer
 
 from posegen.cli import options
 from posegen.errors import UsageError
+from posegen.settings import NEAREST
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,8 +54,10 @@ def render(
     for option, number in {"--turns": turns, "--distance": distance, "--fps": fps}.items():
         if not math.isfinite(number or 0):
             raise UsageError(f"{option} {number} is not a finite number", "posegen render --help")
-    if distance <= 0:
-        raise UsageError(f"--distance {distance:g} is not more than 0", "in metres, like --distance 4")
+    if distance < NEAREST:
+        raise UsageError(
+            f"--distance {distance:g} puts the camera among the person's limbs", f"{NEAREST} metres at least, like 4"
+        )
 
     import torch
 

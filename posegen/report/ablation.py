@@ -37,7 +37,7 @@ def rich(table: Mapping[str, Any]) -> UncutTable:
     reference, grouped = table["reference"], any(row["column"] for row in table["rows"])
     note = f"mean ± half the 95 % interval over n seeds; below: difference to {reference}, its interval, paired by seed"
     made = UncutTable(
-        title=table["title"],
+        title=escape(table["title"]),
         caption=note,
         caption_justify="left",
         box=SIMPLE_HEAD,

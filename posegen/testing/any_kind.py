@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import get_args
 
 import pydantic
 import torch
@@ -33,8 +34,10 @@ def is_declared(case: Case) -> None:
 
 
 def import_is_light(case: Case) -> None:
-    """Importing the plugin's top module, as every command does, imports nothing heavy."""
-    top = case.component.__module__.partition(".")[0]
+    """Importing the module that its entry point names, as every command does, imports nothing heavy."""
+    target = f"{case.component.__module__}:{case.component.__qualname__}"
+    rows = (row for row in discover() if row.component and (row.kind, row.component.target) == (case.kind, target))
+    top = next((row.module for row in rows), case.component.__module__.partition(".")[0])
     code = f"import sys, {top}; print(*sorted(set({HEAVY}) & set(sys.modules)))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
@@ -44,7 +47,8 @@ def import_is_light(case: Case) -> None:
 
 
 def options_are_typed(case: Case) -> None:
-    """``Options`` is a posegen.Options that can be made, written as JSON, read back, and refuses unknown keys."""
+    """``Options`` is a posegen.Options that can be made, written as JSON, read back, and refuses unknown keys; run.toml
+    can hold it beside the component's name."""
     options_class = getattr(case.component, "Options", None)
     require(
         isinstance(options_class, type) and issubclass(options_class, Options),
@@ -61,6 +65,13 @@ def options_are_typed(case: Case) -> None:
         require(False, "Options must refuse unknown keys: do not override model_config")
     for name, field in case.component.Options.model_fields.items():
         require(bool(field.description), f"option '{name}' needs a docstring under it: it is the option's help text")
+        may_be_none = type(None) in get_args(field.annotation)
+        require(
+            not may_be_none or field.get_default(call_default_factory=True) is None,
+            f"option '{name}' may be None, so None must be its default: TOML has no None, and run.toml leaves it out",
+        )
+    taken = "name" in case.component.Options.model_fields
+    require(not taken, "an option cannot be 'name': that says which component it is")
 
 
 def has_the_members(case: Case) -> None:

@@ -86,6 +86,8 @@ def test_the_folder_of_a_run_in_place_of_its_dataset(posegen, folder, monkeypatc
     ("arguments", "words"),
     [
         (("evaluate", "--split", "test"), ("--split is for a dataset", "--dataset 3dpw")),
+        (("evaluate", "--batch", "8"), ("--batch is for a dataset", "--dataset 3dpw")),
+        (("evaluate", "--workers", "0"), ("--workers is for a dataset", "--dataset 3dpw")),
         (("evaluate", "--dataset", "3dpw", "--resume"), ("--resume needs a folder", "--out FOLDER")),
         (("evaluate", "--dataset", "3dwp"), ("no dataset '3dwp'", "did you mean '3dpw'?")),
         (("evaluate", "--dataset", "3dpw", "--protocol", "3dpw/spn"), ("no protocol '3dpw/spn'", "3dpw/spin")),

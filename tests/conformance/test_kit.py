@@ -11,6 +11,7 @@ import torch
 from pydantic import ConfigDict, Field
 
 import posegen
+from posegen.discovery import discover
 from posegen.errors import AssetError, PluginError, UsageError
 from posegen.hookspecs import KINDS
 from posegen.testing import Check, ConformanceError, check, checks
@@ -49,6 +50,16 @@ class Undocumented(posegen.Options):
     secret: int = 1
 
 
+class Named(posegen.Options):
+    name: str = "mine"
+    """Stands where the component's own name stands."""
+
+
+class Undone(posegen.Options):
+    bound: int | None = 5
+    """None is not written, and comes back as 5."""
+
+
 class Forgetful(posegen.Options):
     seed: int = Field(default_factory=lambda: next(COUNTER), exclude=True)
     """Never written, and different every time."""
@@ -76,6 +87,8 @@ FAULTS: list[tuple[str, Fault]] = [
     ("prior", (broken(Prior, Options=dict), "options_are_typed", "nested class Options")),
     ("prior", (broken(Prior, Options=Loose), "options_are_typed", "refuse unknown keys")),
     ("prior", (broken(Prior, Options=Undocumented), "options_are_typed", "option 'secret' needs a docstring")),
+    ("prior", (broken(Prior, Options=Named), "options_are_typed", "an option cannot be 'name'")),
+    ("prior", (broken(Prior, Options=Undone), "options_are_typed", "option 'bound' may be None")),
     ("prior", (broken(Prior, Options=Forgetful), "options_are_typed", "survive JSON")),
     ("motion", (Prior, "has_the_members", "Motion also has clips")),
     ("estimator", (Anonymous, "has_the_members", "PoseEstimator also has joint_set, lr, frozen")),
@@ -99,6 +112,23 @@ def test_a_heavy_top_module_is_found(tmp_path, monkeypatch, heavy: str) -> None:
     sys.modules.pop("heavy_plugin")
     with pytest.raises(ConformanceError, match=f"'import heavy_plugin' must not import .*{heavy}"):
         named("prior", "import_is_light")(component)
+
+
+def test_a_heavy_entry_point_beside_a_light_package_is_found(distribution, monkeypatch) -> None:
+    """Every command imports what the entry point names, not the package of the class."""
+    code = (
+        "import posegen, torch\n@posegen.hookimpl\ndef posegen_components():\n"
+        "    yield posegen.Component('prior', 'light', 'light_target:Prior', summary='s', licence='MIT')\n"
+    )
+    site = distribution("posegen-heavy", "heavy_entry", code)
+    (site / "light_target.py").write_text("class Prior: pass\n")
+    monkeypatch.syspath_prepend(site)
+    discover.cache_clear()
+    try:
+        with pytest.raises(ConformanceError, match="'import heavy_entry' must not import numpy, torch"):
+            named("prior", "import_is_light")(importlib.import_module("light_target").Prior)
+    finally:
+        discover.cache_clear()
 
 
 def test_a_top_module_that_cannot_be_imported_is_found() -> None:

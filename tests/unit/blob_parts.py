@@ -25,7 +25,7 @@ from posegen.settings import AppearanceSettings, CameraSettings, FinetuneSetting
 from posegen.testing.blobs import BlobEstimator, BlobRenderer
 from posegen.types import Clip, Estimate
 
-PLAIN = AppearanceSettings(**dict.fromkeys(AppearanceSettings.model_fields, 0.0) | {"backgrounds": 1.0})
+PLAIN = AppearanceSettings(**dict.fromkeys(AppearanceSettings.model_fields, 0.0) | {"backgrounds": 1.0, "wall": "any"})
 """An appearance without chance, if there is one background and it is its own mirror image."""
 
 

@@ -14,7 +14,7 @@ from posegen.types import Render
 
 N, SIZE = 6, 20
 VARIED = AppearanceSettings()
-EFFECTS = [name for name in AppearanceSettings.model_fields if name not in ("backgrounds", "occlude")]
+EFFECTS = [name for name in AppearanceSettings.model_fields if name not in ("backgrounds", "wall", "occlude")]
 
 
 def backgrounds(n: int = 3, size: int = SIZE) -> torch.Tensor:
@@ -181,6 +181,13 @@ class TestBackgrounds:
         image = Appearance(plain(backgrounds=share), backgrounds()).compose(nobody, rng())
         photographed = image.std((2, 3)).amax(1) > 1e-3
         assert photographed.float().mean().item() == pytest.approx(share, abs=0.07)
+
+    def test_walls_are_of_any_colour_or_white(self) -> None:
+        nobody = Render(torch.zeros(50, 3, SIZE, SIZE), torch.zeros(50, 1, SIZE, SIZE))
+        settings = [plain(backgrounds=0.0, wall=wall) for wall in ("any", "white")]
+        walls, white = (Appearance(one, backgrounds()).compose(nobody, rng()) for one in settings)
+        assert len(walls[:, :, 0, 0].unique(dim=0)) == 50
+        torch.testing.assert_close(white, torch.ones_like(white))
 
     def test_all_are_used_mirrored_and_not(self) -> None:
         nobody = Render(torch.zeros(100, 3, SIZE, SIZE), torch.zeros(100, 1, SIZE, SIZE))

@@ -152,6 +152,8 @@ def test_options_without_a_name_belong_to_the_default_component(recipe):
         ("seed=9223372036854775808", "seed = 9223372036854775808 (--set) should be less than 92233", "--dry-run"),
         ("seed=1979-05-27", "seed = 1979-05-27 (--set) is not a whole number", "--dry-run"),
         ("camera.size=1", "camera.size = 1 (--set) should be greater than or equal to 16", "--dry-run"),
+        ("camera.distance=1.4", "camera.distance = 1.4 (--set) should be greater than or equal to 1.5", "--dry-run"),
+        ("camera.spread=0.7", "camera.spread = 0.7 (--set) brings the camera nearer than 1.5 m", "--dry-run"),
         ("retain.folder=3", "retain.folder = 3 (--set) is not a path", "--dry-run"),
         ("loop.others=s1", "loop.others = 's1' (--set) is not a list", "like loop.others = ['s1']"),
         ("loop.others=['s1', 2]", "item 2 of loop.others = 2 (--set) is not text", "--dry-run"),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from blob_parts import appearance, body, rng
+from blob_parts import PLAIN, appearance, body, rng
 
 from posegen.body.joints import JOINT_SETS
 from posegen.datasets.generated import concatenate
 from posegen.generate import render_samples
 from posegen.hardest import errors, hardest
-from posegen.settings import AppearanceSettings, CameraSettings
+from posegen.settings import CameraSettings
 from posegen.testing.blobs import BlobEstimator, BlobRenderer
 
 SET = JOINT_SETS["smpl24"]
@@ -76,8 +76,7 @@ def test_the_error_is_the_present_estimators() -> None:
     theta, view = 0.3 * torch.randn(40, 23, 3, generator=rng(3)), torch.randn(40, 3, generator=rng(4))
     first, second = BlobEstimator(rng(2)), BlobEstimator(rng(7))
 
-    plain = AppearanceSettings(**dict.fromkeys(AppearanceSettings.model_fields, 0.0) | {"backgrounds": 1.0})
-    parts = {"renderer": BlobRenderer(body()), "appearance": appearance(plain), "camera": CameraSettings(size=24)}
+    parts = {"renderer": BlobRenderer(body()), "appearance": appearance(PLAIN), "camera": CameraSettings(size=24)}
     samples = concatenate(list(render_samples(theta, view, estimator=first, rng=rng(5), judged=True, **parts)))
     joint_set = body().joint_set("smpl24")
     again, other = (torch.cat(list(errors(samples, e, joint_set))) for e in (first, second))

@@ -1,6 +1,7 @@
 """``posegen render``'s parts: what a turntable sees, which poses a file holds, what files are written."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -162,6 +163,13 @@ def test_films_have_every_picture(tmp_path, ending):
     for one, other in zip(found, pictures, strict=True):
         assert np.abs(one.astype(int) - other).mean() < 40  # both compress
         assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.9
+
+
+def test_the_folder_in_which_one_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    film.check(Path(), 2, **FITS)
+    film.write(Path(), _pictures(2), fps=10)
+    assert sorted(path.name for path in Path().iterdir()) == ["00000.png", "00001.png"]
 
 
 def test_a_folder_and_a_transparent_picture(tmp_path):

@@ -119,6 +119,7 @@ def test_180_and_minus_180_are_one_place_and_the_poles_are_inside():
 def test_names_of_viewpoints():
     assert [bin_name(a, 0) for a in (0, 44, 46, -90, 180, -180, 134, 136)] == [
         "front", "front", "left", "right", "back", "back", "left", "back"]  # fmt: skip
+    assert bin_name(math.nextafter(-45.0, -90.0), 0) == "right"
     assert (bin_name(0, 31), bin_name(0, -31), bin_name(0, 29)) == ("above", "below", "front")
     assert [roll_name(r) for r in (0, 44, -46, 134, -136, 180)] == [
         "upright", "upright", "tilted", "tilted", "upside down", "upside down"]  # fmt: skip

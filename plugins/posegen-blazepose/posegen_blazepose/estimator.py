@@ -11,11 +11,11 @@ from pydantic import Field
 from torch import Tensor
 
 from posegen.geometry.crop import resample, square
-from posegen.nn.checkpoint import load_exact, read
+from posegen.nn.checkpoint import Checkpoint, load_exact, read
 from posegen.options import Options as BaseOptions
 from posegen.pace import Pace
 from posegen.types import Estimate
-from posegen_blazepose.network import SIZE, BlazePoseNet
+from posegen_blazepose.network import SIZE, VARIANTS, BlazePoseNet
 from posegen_blazepose.weights import load_published
 
 LANDMARKS = 33
@@ -36,7 +36,7 @@ class BlazePose:
 
     class Options(BaseOptions):
         variant: Literal["lite", "full"] = "lite"
-        """Size of the network: lite (1.3 M parameters) or full (3.1 M)."""
+        """Size of the network: lite (1.3 M parameters) or full (3.1 M); a checkpoint's own goes before it."""
         lr: float = Field(5e-5, gt=0)
         """Learning rate of fine-tuning, with Muon; small, as the weights have batch norm folded in."""
         freeze: tuple[str, ...] = ("*.bias", "world.*", "screen.*", "person.*")
@@ -50,10 +50,12 @@ class BlazePose:
     def __init__(self, options: Options, *, device: torch.device | str = "cpu") -> None:
         self.options, self.lr = options, options.lr
         self.frozen = options.freeze
-        module = BlazePoseNet(options.variant)
         if options.checkpoint is not None:
-            load_exact(module, read(options.checkpoint), "blazepose")
+            checkpoint = read(options.checkpoint)
+            module = BlazePoseNet(_variant(checkpoint) or options.variant)
+            load_exact(module, checkpoint, "blazepose")
         else:
+            module = BlazePoseNet(options.variant)
             weights = weights_path(f"blazepose_{options.variant}")
             load_published(module, weights.with_suffix(".json"), weights)
         # channels last is as exact and, on CPUs, twice as fast
@@ -78,6 +80,12 @@ class BlazePose:
         if angle is not None:
             joints = turn(joints, angle)
         return Estimate(joints=joints, visibility=points.screen[:, :LANDMARKS, 3].sigmoid())
+
+
+def _variant(checkpoint: Checkpoint) -> str | None:
+    """Whose names these are."""
+    with torch.device("meta"):
+        return next((v for v in VARIANTS if BlazePoseNet(v).state_dict().keys() == checkpoint.state.keys()), None)
 
 
 def lean(keypoints: Tensor) -> Tensor:
