@@ -18,6 +18,8 @@ from posegen.errors import AssetError, UsageError, nearest
 from posegen.files import home
 from posegen.registry import KnownAsset, registry
 
+TORCH = {".pt", ".pth"}  # the same, by whose script wrote it
+
 
 def config_dir() -> Path:
     """``$POSEGEN_CONFIG_DIR``, or posegen's folder where this platform keeps the user's configuration."""
@@ -158,9 +160,12 @@ def _pick(known: KnownAsset | None, name: str, path: Path) -> Path:
                 f"{path} has none of: {', '.join(known.files)}", f"posegen assets set {name} FILE, whatever its name"
             )
         return found[0]
-    if known.files and path.suffix not in {Path(file).suffix for file in known.files}:
-        suffixes = " or ".join(sorted({Path(file).suffix for file in known.files}))
-        raise AssetError(f"{path.name} cannot be {name}: a {suffixes} file is expected", f"like {known.files[0]}")
+    suffixes = {Path(file).suffix for file in known.files}
+    if suffixes & TORCH:
+        suffixes |= TORCH
+    if known.files and path.suffix not in suffixes:
+        listed = " or ".join(sorted(suffixes))
+        raise AssetError(f"{path.name} cannot be {name}: a {listed} file is expected", f"like {known.files[0]}")
     if known.contains and not (path.is_dir() and any(any(path.glob(pattern)) for pattern in known.contains)):
         raise AssetError(f"{path} is not {known.summary}", f"a folder that has {' or '.join(known.contains)}")
     return path

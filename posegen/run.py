@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from posegen.settings import Settings
 
 WORST = "usd"  # the split of all viewpoints, whose parts a run shows
+SHOWN = "s0"  # who stands in it, whoever was drawn
 
 
 def run(settings: Settings, out: Path, *, resume: bool = False, console: Console | None = None) -> dict[str, Any]:
@@ -41,6 +42,8 @@ def run(settings: Settings, out: Path, *, resume: bool = False, console: Console
         result = stages.complete(context)
         if result["splits"]:
             context.track.console.print(summary.before_after(result))
+        if (who := settings.renderer.options.get("subject", SHOWN)) != SHOWN and WORST in result["splits"]:
+            context.say(f"usd and ind show {SHOWN}, not {who}: what was gained there, somebody else gained")
         if WORST in result.get("by", {}):
             context.track.console.print(summary.parts_before_after(result, WORST))
         if "datasets" in result:

@@ -31,7 +31,7 @@ INTERVALS = "95 % intervals of the pictures"
 REPAIR = "repeat the run"
 SPLITS = {
     "ind": "ordinary views, as estimators are trained on",
-    "usd": "the drawn person from any side",
+    "usd": "s0 from any side",
     "ood_people": "other people from any side",
     "ood_action": "acrobatics",
     "real": "photographs; the truth is what a stronger model says",

@@ -262,6 +262,15 @@ class TestCommandLine:
         assert hint.startswith("hint: posegen generate")
         assert not (tmp_path / "out" / "run.toml").exists()
 
+    @pytest.mark.parametrize(("subject", "said"), [("s0", False), ("s3", True)])
+    def test_a_run_says_that_somebody_else_stands_in_the_pictures_of_usd(
+        self, tmp_path: Path, subject: str, said: bool
+    ) -> None:
+        console = Console(file=io.StringIO(), width=200)
+        run(settings(renderer__subject=subject), tmp_path, console=console)
+        assert isinstance(console.file, io.StringIO)
+        assert (f"usd and ind show s0, not {subject}" in console.file.getvalue()) is said
+
 
 class TestStages:
     def test_generate_then_finetune_is_what_run_does(self, tmp_path: Path) -> None:

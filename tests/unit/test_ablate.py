@@ -150,6 +150,10 @@ class TestForms:
         assert (table["title"], table["reference"], table["protocol"]) == ("Two rows", "a", PROTOCOL)
         assert [row["row"] for row in table["rows"]] == ["before", "b", "a"]
 
+    def test_a_title_is_no_markup(self, measured: Any, tmp_path: Path) -> None:
+        report.write(tabulate(*measured(), {}) | {"title": "what [renderer] adds [/a]"}, tmp_path)
+        assert "what [renderer] adds [/a]" in (tmp_path / "table.txt").read_text()
+
     def test_csv_has_a_line_for_every_row_and_metric(self, written: Path) -> None:
         lines = list(csv.DictReader(io.StringIO((written / "table.csv").read_text())))
         assert [(line["row"], line["metric"]) for line in lines] == [

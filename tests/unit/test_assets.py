@@ -116,6 +116,12 @@ def test_a_whole_zip_is_accepted(tmp_path):
     assert assets.register("spin-checkpoint", file) == file
 
 
+def test_a_checkpoint_under_the_name_that_posegens_script_gives_it(tmp_path):
+    file = tmp_path / "checkpoint_normal9.pth"
+    file.write_bytes(whole_zip())
+    assert assets.register("spin-checkpoint", file) == file
+
+
 def test_a_file_of_another_kind(tmp_path):
     (tmp_path / "smpl.fbx").write_bytes(b"x")
     with pytest.raises(AssetError, match=r"a \.npz or \.pkl file is expected"):
