@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,7 @@ def rendered(
     context.seed_torch("draw", folder.name)
     with context.track.phase(f"draw {folder.name}", len(theta) // candidates) as phase:
         batches = []
-        for i, (renderer, chosen) in enumerate(_shares(context, len(theta), subjects, company, candidates)):
+        for i, (who, renderer, chosen) in enumerate(_shares(context, len(theta), subjects, company, candidates)):
             asked = candidates > 1 or (judged and renderer is context.parts.renderer)
             for batch in render_samples(
                 theta[chosen],
@@ -64,24 +65,28 @@ def rendered(
             ):
                 values = {"truth": batch.truth} | ({"error": batch.error} if asked else {})
                 alarms.check_finite(f"draw {folder.name}", values, alarms.PARTS)
-                batches.append(batch)
+                batches.append(replace(batch, person=torch.full_like(batch.person, who)))
                 phase.advance(by=len(batch))
         samples = generated.concatenate(batches)
         if not len(samples):
             raise PosegenError(f"draw {folder.name}: no picture shows a person", alarms.PARTS)
-        generated.save(samples, folder, joint_set=joint_set)
+        drawn_by = context.settings.renderer
+        own = str(drawn_by.options.get("subject", drawn_by.name))
+        generated.save(samples, folder, joint_set=joint_set, people=(own, *subjects))
     return samples
 
 
 def _shares(
     context: Context, n: int, subjects: tuple[str, ...], company: float, candidates: int
-) -> list[tuple[Renderer, Tensor]]:
-    """Who draws which of n proposals, by their indices; those of which one is kept stay together."""
+) -> list[tuple[int, Renderer, Tensor]]:
+    """Who draws which of n proposals, by their indices, the run's own person first, then the others in turn; those of
+    which one is kept stay together."""
     groups = torch.arange(n).view(-1, candidates)
     shared = spread(len(groups), company if subjects else 0.0)
     own, others = groups[~shared], groups[shared]
-    mine = [(context.parts.renderer, own.flatten())] if len(own) else []
-    return mine + [(context.parts.person(who), others[i :: len(subjects)].flatten()) for i, who in enumerate(subjects)]
+    mine = [(0, context.parts.renderer, own.flatten())] if len(own) else []
+    count = len(subjects)
+    return mine + [(i, context.parts.person(w), others[i - 1 :: count].flatten()) for i, w in enumerate(subjects, 1)]
 
 
 def replayed(context: Context, count: int) -> Samples:

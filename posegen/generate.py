@@ -60,6 +60,9 @@ def render_samples(
             truth=truth,
             error=error,
             points=shot.project(renderer.body.joints(pose, joint_set=joint_set.name)),
+            intrinsics=shot.intrinsics,
+            pelvis=shot.translation,
+            person=torch.zeros(len(pose), dtype=torch.long, device=pose.device),
         )
         samples = samples[render.alpha.flatten(1).amax(1) > 0.5].to("cpu")
         yield samples if candidates == 1 else _hardest(samples, len(pose) // candidates)

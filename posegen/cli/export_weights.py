@@ -30,7 +30,7 @@ def export_weights(
 
     check_new(out, "-o")
     from posegen.cli import screen
-    from posegen.export_weights import export_official
+    from posegen.export.weights import export_official
 
     name = export_official(source, out, estimator)
     screen.out().print(f"{out}: a checkpoint of {name}, {layout} layout", markup=False, highlight=False, soft_wrap=True)

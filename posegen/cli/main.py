@@ -16,6 +16,7 @@ from posegen.cli import (
     assets,
     doctor,
     evaluate,
+    export_dataset,
     export_weights,
     finetune,
     fit,
@@ -45,6 +46,7 @@ app.command(cls=Verb)(evaluate.evaluate)
 app.command(cls=Verb)(report.report)
 app.command(cls=Verb)(pretrain.pretrain)
 app.command(cls=Verb)(export_weights.export_weights)
+app.command(cls=Verb)(export_dataset.export_dataset)
 app.command(cls=Verb)(render.render)
 app.command(cls=Verb)(fit.fit)
 app.command(cls=Verb)(ablate.ablate)

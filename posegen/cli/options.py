@@ -93,12 +93,17 @@ def configure(
     if recipe or assignments or any(value is not None for _, value in options.values()):
         again = shlex.join(("--resume", "--out", str(resume)))
         raise UsageError("--resume goes on with the settings of its run", f"{again}  and nothing else")
-    if not (resume / "run.toml").is_file():
+    return config.load([str(settings_of(resume))])
+
+
+def settings_of(run: Path) -> Path:
+    """The recipe that repeats a run. Raises UsageError for another folder."""
+    if not (run / "run.toml").is_file():
         raise UsageError(
-            f"{resume} is not the folder of a run: it has no run.toml",
+            f"{run} is not the folder of a run: it has no run.toml",
             "give the --out of posegen run, generate or finetune",
         )
-    return config.load([str(resume / "run.toml")])
+    return run / "run.toml"
 
 
 def complete(configuration: Configuration) -> Settings:

@@ -24,15 +24,16 @@ from posegen.errors import AssetError, UsageError
 from posegen.files import disk_error, read_json
 from posegen.types import Render
 
-FORMAT = "posegen-dataset-1"
+FORMAT = "posegen-dataset-2"
 REPAIR = "generate the dataset again"
 KNOWN = ("box", "truth")  # of every sample; NaN elsewhere says that nobody knows
 CONVENTIONS = (
     "theta: SMPL body pose (23,3) axis-angle, radians; view: K (3) axis-angle, the camera's turn around the pelvis; "
     "truth: joints in metres, camera axes (x right, y down, z forward), origin at the pelvis; "
     "box: x0,y0,x1,y1 pixels; error: the estimator's mean limb error in metres when the sample was drawn, NaN where it "
-    "was not asked; points: the same joints in the image, pixels, NaN where they are not known; images: RGBA, straight "
-    "alpha"
+    "was not asked; points: the same joints in the image, pixels; intrinsics (3,3) pixels and pelvis (3) metres in "
+    "camera axes: points = intrinsics (truth + pelvis); all three NaN where they are not known; person: who stands in it, an "
+    "index of people; images: RGBA, straight alpha"
 )
 
 
@@ -43,7 +44,8 @@ class Samples:
     image: (N,3,H,W) uint8, premultiplied by alpha and so never above it.  alpha: (N,1,H,W) uint8.  box: (N,4) pixels.
     theta: (N,23,3).  view: (N,3).  truth: (N,J,3) joints of the estimator's joint set, metres, camera axes.
     error: (N,) metres, NaN where the estimator was not asked.  points: (N,J,2) pixels of the same joints, NaN where
-    they are not known.
+    they are not known.  intrinsics: (N,3,3) pixels, and pelvis: (N,3) metres in camera axes, NaN where they are not
+    known.  person: (N,) which of the dataset's people stands there.
     """
 
     image: Tensor
@@ -54,6 +56,9 @@ class Samples:
     truth: Tensor
     error: Tensor
     points: Tensor
+    intrinsics: Tensor
+    pelvis: Tensor
+    person: Tensor
 
     def __len__(self) -> int:
         return len(self.image)
@@ -86,10 +91,10 @@ def image_file(folder: Path, i: int) -> Path:
     return folder / "images" / f"{i:06d}.png"
 
 
-def save(samples: Samples, folder: Path, *, joint_set: str) -> None:
+def save(samples: Samples, folder: Path, *, joint_set: str, people: Iterable[str] = ()) -> None:
     """Write a dataset folder; ``dataset.json`` comes last, so that a folder that has it is complete.
 
-    Raises PosegenError when the disk is full.
+    people: who stands in the pictures, by ``Samples.person``. Raises PosegenError when the disk is full.
     """
     images = folder / "images"
 
@@ -108,7 +113,8 @@ def save(samples: Samples, folder: Path, *, joint_set: str) -> None:
         list(pool.map(write, range(len(samples))))
     labels = {f.name: getattr(samples, f.name) for f in fields(samples) if f.name not in ("image", "alpha")}
     save_tensors(folder / "labels.safetensors", labels)
-    about = {"format": FORMAT, "samples": len(samples), "joint_set": joint_set, "conventions": CONVENTIONS}
+    about = {"format": FORMAT, "samples": len(samples), "joint_set": joint_set, "people": list(people)}
+    about["conventions"] = CONVENTIONS
     write_text(folder / "dataset.json", json.dumps(about, indent=1) + "\n")
 
 
@@ -131,6 +137,12 @@ def describe(folder: Path, *, repair: str = REPAIR, prefix: str = "") -> tuple[i
     if not isinstance(count, int) or count < 1:
         raise AssetError(f"{about}: 'samples' is {count!r}", repair)
     return count, str(joint_set)
+
+
+def people(folder: Path, repair: str = REPAIR) -> list[str]:
+    """Who stands in the pictures of a dataset folder. Raises as ``describe`` does."""
+    describe(folder, repair=repair)
+    return [str(who) for who in read_json(folder / "dataset.json", repair, ("people",))["people"]]
 
 
 def load(folder: Path, *, joint_set: str, repair: str = REPAIR) -> Samples:
@@ -165,6 +177,7 @@ def read_labels(folder: Path, *, joint_set: str, repair: str = REPAIR) -> dict[s
     labels = load_tensors(file, repair)
     joints = len(JOINT_SETS[joint_set])
     shapes = {"box": (4,), "theta": (23, 3), "view": (3,), "truth": (joints, 3), "error": (), "points": (joints, 2)}
+    shapes |= {"intrinsics": (3, 3), "pelvis": (3,), "person": ()}
     for name, shape in shapes.items():
         if name not in labels or labels[name].shape != (count, *shape):
             raise AssetError(f"{file} holds no '{name}' of shape {(count, *shape)}", repair)
