@@ -82,6 +82,16 @@ def true_side(records: Sequence[Record], protocol: EvaluationProtocol, meshes: M
     return Side(joints, rotations=global_rotations(pose))
 
 
+def labelled(record: Record, protocol: EvaluationProtocol) -> bool:
+    """Whether the record knows where all the joints are that the protocol compares, if it takes any from it."""
+    if protocol.truth == "mesh":
+        return True
+    if record.joints is None or record.joint_set is None:
+        return False
+    own = rows(record.joint_set, protocol.joint_set) if protocol.joint_set else JOINT_SETS[record.joint_set].limbs
+    return record.visible is None or own is None or bool(record.visible[list(own)].all())
+
+
 def _column(records: Sequence[Record], name: str, shape: tuple[int, ...]) -> Tensor:
     """One field of all records, NaN where a record lacks it: what is computed from it is no number either."""
     missing = torch.full(shape, torch.nan)
