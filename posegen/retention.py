@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def check(settings: Settings, parts: Parts) -> None:
     """Before anything is made. Raises a PosegenError for a dataset, photographs, or people that cannot be had."""
     if settings.retain.dataset is not None:
-        replay.open_source(settings.retain.dataset)
+        replay.open_source(settings.retain.dataset, parts.estimator.joint_set)
     if settings.retain.folder is not None and paced(settings.finetune, settings.retain, parts.estimator).photos:
         read_folder(settings.retain.folder)
     assemble.check_people(settings, parts, settings.retain.subjects)
