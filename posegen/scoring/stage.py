@@ -27,7 +27,7 @@ from posegen.scoring.folder import PART, Folder
 from posegen.scoring.meshes import REGRESSOR, Meshes
 from posegen.scoring.predict import FIGURE, Columns, Judge
 from posegen.scoring.protocols import EvaluationProtocol, find
-from posegen.scoring.sides import Abilities, abilities, labelled
+from posegen.scoring.sides import Abilities, abilities, has_mesh, labelled
 from posegen.seeding import seed_torch
 from posegen.settings import Settings
 from posegen.track import Track
@@ -123,6 +123,7 @@ class _Evaluation:
             meshes.check_order()
         if request.agora_predictions:
             meshes.body("neutral")  # whose file may be missing
+        whole = has_mesh(protocol, meshes) and meshes.counted is None
         judge = Judge(self.estimator, protocol, meshes, request.batch, request.workers)
         total = min(len(self.dataset), request.limit or len(self.dataset))
         folder = None if request.out is None else Folder(request.out, self.about(total), resume=request.resume)
@@ -130,7 +131,7 @@ class _Evaluation:
         columns, left_out = self.columns(judge, folder, total)
         columns, official = results.complete(columns, protocol, meshes)
         seconds = time.perf_counter() - started
-        columns, official = _named(columns, official, whole=meshes.counted is None if protocol.vertices else False)
+        columns, official = _named(columns, official, whole=whole)
         result = {
             **self.about(total),
             "definition": protocol.definition,

@@ -254,6 +254,17 @@ def test_a_missing_licensed_file_is_named_with_the_command(data, monkeypatch, mi
     assert caught.value.hint == f"posegen assets set {missing} PATH"
 
 
+def test_a_damaged_list_of_vertices_matters_to_agora_alone_and_before_anybody_is_measured(data, crowd, tmp_path):
+    (tmp_path / "body_verts_smpl.npy").write_bytes(b"no")
+    assets.register("agora-body-vertices", tmp_path / "body_verts_smpl.npy")
+    root, _, oracle = data
+    assert measure(oracle, SETTINGS, Request("3dpw", root))["all"]["pve"]["count"] == 9
+    root, _, oracle, _ = crowd
+    with pytest.raises(AssetError, match=r"body_verts_smpl\.npy cannot be read"):
+        measure(oracle, SETTINGS, Request("agora", root, out=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_missing_picture_is_named(data):
     root, _, oracle = data
     (root / "imageFiles/downtown_test_00/image_00003.jpg").unlink()
