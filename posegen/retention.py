@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 def check(settings: Settings, parts: Parts) -> None:
     """Before anything is made. Raises a PosegenError for a dataset, photographs, or people that cannot be had."""
+    assemble.check_replay(settings, parts.estimator)
     if settings.retain.dataset is not None:
         replay.open_source(settings.retain.dataset, parts.estimator.joint_set)
     if settings.retain.folder is not None and paced(settings.finetune, settings.retain, parts.estimator).photos:
