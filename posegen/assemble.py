@@ -77,7 +77,7 @@ def _check_names(settings: Settings, given: Layer) -> None:
         ("evaluate", "splits"): lambda: _check_splits(settings.evaluate),
         ("evaluate", "datasets"): lambda: registry.judged(settings.evaluate.datasets),
         ("retain", "dataset"): lambda: settings.retain.dataset and registry.parse(settings.retain.dataset),
-        ("retain", "replay"): lambda: _check_replay(settings),
+        ("retain", "replay"): lambda: check_replay(settings),
     }
     for key, check in checks.items():
         try:
@@ -95,9 +95,12 @@ def _check_splits(chosen: EvaluateSettings) -> None:
     open.check(chosen.splits)
 
 
-def _check_replay(settings: Settings) -> None:
-    """Raises UsageError where nothing is replayed although a dataset is given, or where replaying leaves no room."""
-    pace = paced(settings.finetune, settings.retain)
+def check_replay(settings: Settings, estimator: protocols.PoseEstimator | None = None) -> None:
+    """Raises UsageError where nothing is replayed although a dataset is given, or where replaying leaves no room.
+
+    estimator: whose pace counts where the settings do not say.
+    """
+    pace = paced(settings.finetune, settings.retain, estimator)
     batch, replayed = pace.batch, pace.replayed
     if settings.retain.dataset and not replayed:
         raise UsageError(
@@ -106,7 +109,8 @@ def _check_replay(settings: Settings) -> None:
         )
     if 8 * (batch - replayed) < batch:
         raise UsageError(
-            f"it leaves {batch - replayed} of {batch} pictures in a step for generated samples", "0.85 at the most"
+            f"replaying leaves {batch - replayed} of {batch} pictures in a step for generated samples",
+            "0.85 at the most",
         )
 
 

@@ -94,7 +94,7 @@ def replayed(context: Context, count: int) -> Samples:
     folder, joint_set = context.directory.dataset / "replay-dataset", context.estimator.joint_set
     if (folder / "dataset.json").is_file():
         return _again(folder, joint_set)
-    dataset = replay.open_source(str(context.settings.retain.dataset))
+    dataset = replay.open_source(str(context.settings.retain.dataset), joint_set)
     with context.track.phase(f"read {dataset.name}", 1) as phase:
         body = context.parts.renderer.body
         samples = replay.draw(dataset, count, body, joint_set, context.stream("replay-dataset"))

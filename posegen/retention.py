@@ -9,7 +9,7 @@ import torch
 
 from posegen import assemble, banks, drawing, states
 from posegen.datasets import replay
-from posegen.datasets.photos import read_folder
+from posegen.datasets.photos import check_folder, read_folder
 from posegen.datasets.upright import Upright
 from posegen.finetune import Finetuning
 from posegen.pace import paced
@@ -28,19 +28,26 @@ if TYPE_CHECKING:
 
 def check(settings: Settings, parts: Parts) -> None:
     """Before anything is made. Raises a PosegenError for a dataset, photographs, or people that cannot be had."""
+    assemble.check_replay(settings, parts.estimator)
     if settings.retain.dataset is not None:
-        replay.open_source(settings.retain.dataset)
+        replay.open_source(settings.retain.dataset, parts.estimator.joint_set)
     if settings.retain.folder is not None and paced(settings.finetune, settings.retain, parts.estimator).photos:
-        read_folder(settings.retain.folder)
+        check_folder(settings.retain.folder)
     assemble.check_people(settings, parts, settings.retain.subjects)
 
 
-def people(context: Context) -> Tensor | None:
-    """Photographs to retain, if any. Raises AssetError for a folder that cannot be used."""
+def people(context: Context, sizes: Sequence[int]) -> Tensor | None:
+    """Photographs to retain, if any; sizes as in ``tuning``. Raises AssetError for a folder that cannot be used.
+
+    Of a folder no more are read than there are draws for all of their cuts.
+    """
     retain = context.settings.retain
-    if not paced(context.settings.finetune, retain, context.estimator).photos:
+    pace = paced(context.settings.finetune, retain, context.estimator)
+    if not pace.photos:
         return None
-    return context.parts.photos.people("train") if retain.folder is None else read_folder(retain.folder)
+    if retain.folder is None:
+        return context.parts.photos.people("train")
+    return read_folder(retain.folder, math.ceil(pace.recalled * _steps(pace, sizes) / banks.PHOTO_COPIES))
 
 
 def tuning(context: Context, sizes: Sequence[int], photos: Tensor | None) -> Finetuning:
@@ -112,5 +119,9 @@ def _size(context: Context) -> int:
 
 def _replayed(pace: Pace, sizes: Sequence[int]) -> int:
     """How many pictures to replay, so that rounds of so many samples together see each ``retain.repeats`` times."""
-    seen = pace.replayed * pace.epochs * sum(math.ceil(samples / pace.fresh) for samples in sizes)
-    return math.ceil(seen / pace.repeats)
+    return math.ceil(pace.replayed * _steps(pace, sizes) / pace.repeats)
+
+
+def _steps(pace: Pace, sizes: Sequence[int]) -> int:
+    """Of all rounds together."""
+    return pace.epochs * sum(math.ceil(samples / pace.fresh) for samples in sizes)

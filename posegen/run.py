@@ -77,7 +77,8 @@ def finetune(
         samples = generated.load(dataset, joint_set=context.estimator.joint_set)
         _check_dataset(context.directory, dataset)
         samples = stages.kept(context, 0, samples)
-        tuning = retention.tuning(context, [len(samples)], retention.people(context))
+        sizes = [len(samples)]
+        tuning = retention.tuning(context, sizes, retention.people(context, sizes))
         stages.finetune(context, tuning, 0, samples)
         stages.finish(context, tuning)
         context.say(f"the weights are in {context.directory.estimator}")

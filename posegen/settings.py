@@ -170,7 +170,8 @@ class RetainSettings(Options):
     """Photographs, and renders, that go on being distilled, as a share of a batch; as large a share of the number of
     samples are the renders."""
     folder: Path | None = None
-    """A folder of square crops of people, unlabelled; without one, the starter's training photographs."""
+    """A folder of square crops of people, unlabelled; without one, the starter's training photographs. Of more than
+    the steps can show, so many are taken, spread evenly over their names."""
     renders: NonNegativeFloat = 0.0
     """Weight of distillation from the original network on in-distribution renders."""
     replay: Share | None = None

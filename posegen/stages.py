@@ -34,7 +34,7 @@ def complete(context: Context) -> dict[str, Any]:
     if directory.result.is_file():
         return directory.once("result.json", dict, "estimator", "protocol", "splits")
     parts, settings, track = context.parts, context.settings, context.track
-    people, splits = retention.people(context), shots(parts, settings, track)
+    people, splits = retention.people(context, sizes(loop)), shots(parts, settings, track)
     before = directory.once("before.json", lambda: figures(parts, splits, settings, track, "measure before"))
     if not belong(before, splits):
         raise AssetError(f"{directory.path / 'before.json'} is of other images", "delete it and use --resume")

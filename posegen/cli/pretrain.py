@@ -39,7 +39,7 @@ def pretrain(
         raise UsageError(f"--out {out} is no safetensors file", f"--out {shlex.quote(str(out))}.safetensors")
     given = {"--estimator": ("estimator", estimator), "--seed": ("seed", seed), "--device": ("device", device)}
     settings = configuration.load(given, assignments or [])
-    with options.resumable("the same command with --resume"):
+    with options.resumable("the same command, and --resume if the first epoch was over"):
         from posegen.cli import screen
         from posegen.pretrain import stage
 

@@ -77,18 +77,22 @@ class Amass:
         self._fps, self._trim = fps, trim
         self._release, files = _files(self._root, split, release)
 
+        def look(path: Path) -> Any:
+            try:
+                return describe(path, self._release)
+            except AssetError as error:  # one bad file among thousands
+                return 0, error.message
+
         def scan() -> list[Any]:
-            found: list[tuple[int, float | str]] = []
+            found = []
             for i, path in enumerate(files):
-                try:
-                    found.append(describe(path, self._release))
-                except AssetError as error:  # one bad file among thousands
-                    found.append((0, error.message))
+                found.append(look(path))
                 if progress:
                     progress(i + 1, len(files))
             return found
 
-        found = dict(zip(files, indexed("amass-1", files, scan), strict=True))
+        scanned = zip(files, indexed("amass-1", files, scan), strict=True)
+        found = {path: about if about[0] else look(path) for path, about in scanned}  # a disk may fail only once
         self.damaged = {path: about[1] for path, about in found.items() if not about[0]}
         self.files = [path for path in files if path not in self.damaged]
         if not self.files:

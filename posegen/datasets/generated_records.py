@@ -12,8 +12,7 @@ from pathlib import Path
 import torch
 
 from posegen.body.joints import JOINT_SETS
-from posegen.checkpoint import load_tensors
-from posegen.datasets.generated import REPAIR, describe
+from posegen.datasets.generated import REPAIR, describe, image_file, read_labels
 from posegen.datasets.records import Record
 from posegen.errors import AssetError
 from posegen.geometry import rotmat_to_rotvec
@@ -30,18 +29,11 @@ class Generated:
 
     def __init__(self, root: Path, split: str = "all") -> None:
         self.split, self.root = split, root
-        labels = root / "labels.safetensors"
-        count, joint_set = describe(root, prefix="generated:")
+        _, joint_set = describe(root, prefix="generated:")
         if joint_set not in JOINT_SETS:
             raise AssetError(f"{root / 'dataset.json'}: joint set '{joint_set}' is not known here", REPAIR)
         self.joint_set = joint_set
-        self._labels = load_tensors(labels, REPAIR)
-        shapes = {"box": (4,), "theta": (23, 3), "view": (3,), "truth": (len(JOINT_SETS[joint_set]), 3)}
-        for name, shape in shapes.items():
-            if name not in self._labels or self._labels[name].shape != (count, *shape):
-                raise AssetError(f"{labels} holds no '{name}' of shape {(count, *shape)}", REPAIR)
-            if not bool(self._labels[name].isfinite().all()):
-                raise AssetError(f"{labels}: '{name}' holds values that are not finite", REPAIR)
+        self._labels = read_labels(root, joint_set=joint_set)
 
     def __len__(self) -> int:
         return len(self._labels["view"])
@@ -50,14 +42,14 @@ class Generated:
         if not 0 <= index < len(self):
             raise IndexError(index)
         theta, view, box, truth = (self._labels[name][index] for name in ("theta", "view", "box", "truth"))
-        root = rotmat_to_rotvec(view_rotation(view[None]))
+        pose = torch.cat([rotmat_to_rotvec(view_rotation(view[None])), theta]).float()
         return Record(
             key=f"{self.root.name}/{index:06d}/0",
-            image=self.root / "images" / f"{index:06d}.png",
+            image=image_file(self.root, index),
             box=box.float(),
             joints=truth.float(),
             joint_set=self.joint_set,
-            pose=torch.cat([root, theta]).float(),
+            pose=pose if bool(pose.isfinite().all()) else None,
             groups={"sequence": self.root.name},
         )
 

@@ -28,13 +28,22 @@ def photo_box(photos: Tensor) -> Tensor:
     return torch.tensor([low, low, high, high], device=photos.device).expand(len(photos), 4)
 
 
-def read_folder(folder: Path) -> Tensor:
+def read_folder(folder: Path, most: int | None = None) -> Tensor:
     """Every picture of a folder, in the order of their names -> (N,3,256,256) in [0,1].
 
+    most: of more pictures so many, spread evenly over their names.
     A picture that is not square is cut to its middle square. Raises AssetError for a missing folder, a folder without
     pictures, and a picture that cannot be read.
     """
-    return torch.stack([_read(path) for path in _listed(folder)])
+    paths = _listed(folder)
+    count = min(most or len(paths), len(paths))
+    return torch.stack([_read(paths[i * len(paths) // count]) for i in range(count)])
+
+
+def check_folder(folder: Path) -> None:
+    """Reads every picture of a folder, and keeps none. Raises as ``read_folder`` does."""
+    for path in _listed(folder):
+        _read(path)
 
 
 def read_picture(path: Path, mode: str, repair: str, largest: int | None = None) -> Image.Image:

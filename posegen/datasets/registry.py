@@ -26,7 +26,8 @@ class KnownDataset:
 
     target: ``module:Class`` of its loader.  splits: the usual one for an evaluation first.  protocols: the default one
     first, none where there is nothing to judge.  asset: the registered folder, empty for data without a fixed place.
-    options: keyword arguments of the loader beside root and split.  scans: it tells its ``progress``.
+    options: keyword arguments of the loader beside root and split.  scans: it tells its ``progress``.  posed: a record
+    can have SMPL's pose, and so the joints of any set.
     """
 
     name: str
@@ -37,6 +38,7 @@ class KnownDataset:
     asset: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     scans: bool = False
+    posed: bool = True
 
 
 DATASETS: dict[str, KnownDataset] = {
@@ -77,6 +79,7 @@ DATASETS: dict[str, KnownDataset] = {
             ("test", "train"),
             ("ski/ptz", "ski/limbs"),
             "ski-pose",
+            posed=False,
         ),
         KnownDataset(
             "3dhp",
@@ -85,6 +88,7 @@ DATASETS: dict[str, KnownDataset] = {
             ("test", "train"),
             ("3dhp/official", "3dhp/spin", "3dhp/limbs"),
             "mpi-inf-3dhp",
+            posed=False,
         ),
         KnownDataset(
             "h36m",

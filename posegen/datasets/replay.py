@@ -26,11 +26,19 @@ MARGIN = 1.5  # its side over the person's box: room for every estimator's own c
 TRIES = 8  # records looked at for each that is wanted
 
 
-def open_source(source: str) -> Dataset:
-    """``NAME`` or ``NAME:PATH`` -> a dataset's training split, or its only one. Raises as ``open_dataset`` does."""
+def open_source(source: str, joint_set: str) -> Dataset:
+    """``NAME`` or ``NAME:PATH`` -> a dataset's training split, or its only one.
+
+    Raises as ``open_dataset`` does, and UsageError where no record can have a picture, or labels for this joint set.
+    """
     name, root = parse(source)
-    splits = known(name).splits
-    return open_dataset(name, "train" if "train" in splits else splits[0], root)
+    entry = known(name)
+    if not entry.protocols:
+        raise _unfit(name, "pictures")
+    dataset = open_dataset(name, "train" if "train" in entry.splits else entry.splits[0], root)
+    if not entry.posed and dataset[0].joint_set != joint_set:
+        raise _unfit(name, _labels(joint_set))
+    return dataset
 
 
 def draw(dataset: Dataset, count: int, body: Body, joint_set: str, rng: torch.Generator) -> Samples:
@@ -39,24 +47,31 @@ def draw(dataset: Dataset, count: int, body: Body, joint_set: str, rng: torch.Ge
     A record's joints are used where they are all there and of ``joint_set``; otherwise ``body`` takes its pose.
     Raises UsageError for a dataset without pictures, or with labels that are neither; AssetError for damaged files.
     """
-    order = torch.randperm(len(dataset), generator=rng)[: TRIES * count]
+    order = torch.randperm(len(dataset), generator=rng)[: TRIES * count].tolist()
     chosen: list[tuple[Record, Tensor]] = []
     pictures = False
-    for index in order.tolist():
-        record = dataset[index]
-        pictures = pictures or (record.image is not None and record.box is not None)
-        truth = _truth(record, body, joint_set)
-        if record.image is not None and record.box is not None and truth is not None:
-            chosen.append((record, truth))
-            if len(chosen) == count:
-                break
+    while order and len(chosen) < count:
+        now, order = order[: count - len(chosen)], order[count - len(chosen) :]
+        records = {index: dataset[index] for index in sorted(now)}  # many datasets hold one file at a time
+        for record in (records[index] for index in now):
+            pictures = pictures or (record.image is not None and record.box is not None)
+            truth = _truth(record, body, joint_set)
+            if record.image is not None and record.box is not None and truth is not None:
+                chosen.append((record, truth))
     if not chosen:
-        lacks = f"poses and joints of '{joint_set}'" if pictures else "pictures"
-        raise UsageError(
-            f"dataset '{dataset.name}' cannot be replayed: its records have no {lacks}",
-            "choose another dataset for retain.dataset, or another --estimator",
-        )
+        raise _unfit(dataset.name, _labels(joint_set) if pictures else "pictures")
     return concatenate(_sample(record, truth) for record, truth in chosen)
+
+
+def _unfit(name: str, lacks: str) -> UsageError:
+    return UsageError(
+        f"dataset '{name}' cannot be replayed: its records have no {lacks}",
+        "choose another dataset for retain.dataset, or another --estimator",
+    )
+
+
+def _labels(joint_set: str) -> str:
+    return f"poses and joints of '{joint_set}'"
 
 
 def _truth(record: Record, body: Body, joint_set: str) -> Tensor | None:
@@ -90,6 +105,6 @@ def _sample(record: Record, truth: Tensor) -> Samples:
         theta=pose[None, 1:],
         view=rotmat_to_rotvec(rotvec_to_rotmat(pose[:1]).transpose(-1, -2) @ facing),
         truth=truth[None],
-        error=torch.zeros(1),
+        error=torch.full((1,), torch.nan),
         points=truth.new_full((1, len(truth), 2), torch.nan),  # a record's keypoints are of another joint set
     )

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from posegen.body.joints import JOINT_SETS
 from posegen.datasets.checked import REPAIR, Array, finite
 from posegen.datasets.matlab_v5 import read_v5
 from posegen.datasets.poses import mirror
@@ -63,7 +64,7 @@ def read_clip(path: Path) -> SurrealClip:
         raise AssetError(f"{path}: 'gender' is not one of 0 (female) and 1 (male)", REPAIR)
     camera = (world - place[0]) @ WORLD_TO_CAMERA.T
     _check_projection(path, camera, pixels)
-    order = _mirrored_order()
+    order = JOINT_SETS["smpl24"].opposite
     return SurrealClip(
         camera[:, order], pixels[:, order], _mirrored(pose.reshape(-1, 24, 3), zrot), betas, GENDERS[int(gender[0])]
     )
@@ -80,12 +81,6 @@ def _mirrored(pose: Array, zrot: Array) -> NDArray[np.float32]:
     body = mirror(torch.from_numpy(pose[:, 1:].copy()))
     out: NDArray[np.float32] = torch.cat([seen[:, None], body], dim=1).float().numpy()
     return out
-
-
-def _mirrored_order() -> list[int]:
-    """SMPL's joints with left and right exchanged: what ``mirror`` does to poses."""
-    tags = torch.arange(1.0, 24)[None, :, None].expand(1, 23, 3)
-    return [0, *mirror(tags)[0, :, 0].int().tolist()]
 
 
 def _values(path: Path, content: dict[str, Any], key: str, *shape: int) -> Array:

@@ -30,7 +30,8 @@ def pretrain(
     """Train an estimator from random weights; -> ``out``, a safetensors file that says how it was made.
 
     Beside it lie ``OUT.metrics.jsonl`` and, until it is there, ``OUT.state``, from which ``resume`` goes on. Raises
-    PosegenError: an estimator that cannot start from random weights, a bank of other settings, a file in the way.
+    PosegenError: an estimator that cannot start from random weights, a bank of other settings, a file in the way,
+    nothing to resume.
     """
     state, device = out.with_name(f"{out.name}.state"), usable_device(settings.device)
     _check_files(out, state, resume)
@@ -85,6 +86,9 @@ def _check_files(out: Path, state: Path, resume: bool) -> None:
         raise UsageError(f"{out} is there already", "choose another --out, or delete it")
     if state.exists() and not resume:
         raise UsageError(f"{state} holds an interrupted pretraining", "go on with --resume, or delete it")
+    if resume and not state.exists():
+        advice = "give the --out of the interrupted one. Before its first epoch is over, leave --resume out"
+        raise UsageError(f"{out} is of no pretraining to resume: there is no {state.name}", advice)
     check_writable(out)
 
 
@@ -160,7 +164,7 @@ def _save(state: Path, training: Training, error: float) -> None:
 
 def _load(state: Path, training: Training) -> float:
     """-> the last epoch's error. Raises AssetError for a state that is damaged or of another network."""
-    repair = f"delete {state}: training starts anew"
+    repair = f"delete {state} and start anew, without --resume"
     tensors = checkpoint.load_tensors(state, repair)
     if checkpoint.metadata(state).get("settings") != training.settings.model_dump_json():
         raise UsageError(f"{state} was trained with other settings", "give the same --set, or delete it")

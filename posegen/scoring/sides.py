@@ -55,7 +55,7 @@ def predicted_side(estimate: Estimate, joint_set: str, protocol: EvaluationProto
     own = rows(joint_set, wanted)
     regressed = wanted != "smpl24" and wanted in MESH_SETS
     if pose is not None and estimate.betas is not None:
-        if _has_mesh(protocol, meshes):
+        if has_mesh(protocol, meshes):
             joints = None if own is None else estimate.joints[:, list(own)]
             return meshes.beside(joints, pose, estimate.betas)
         if regressed or own is None:
@@ -77,9 +77,19 @@ def true_side(records: Sequence[Record], protocol: EvaluationProtocol, meshes: M
                 raise AssetError(f"{protocol.name} needs SMPL's pose and shape, which {record.key} lacks")
         return meshes.side(wanted, pose, betas, [r.gender or "neutral" for r in records])
     joints = torch.stack([_in(r, wanted, protocol) for r in records])
-    if _has_mesh(protocol, meshes):
+    if has_mesh(protocol, meshes):
         return meshes.beside(joints, pose, betas)
     return Side(joints, rotations=global_rotations(pose))
+
+
+def labelled(record: Record, protocol: EvaluationProtocol) -> bool:
+    """Whether the record knows where all the joints are that the protocol compares, if it takes any from it."""
+    if protocol.truth == "mesh":
+        return True
+    if record.joints is None or record.joint_set is None:
+        return False
+    own = rows(record.joint_set, protocol.joint_set) if protocol.joint_set else JOINT_SETS[record.joint_set].limbs
+    return record.visible is None or own is None or bool(record.visible[list(own)].all())
 
 
 def _column(records: Sequence[Record], name: str, shape: tuple[int, ...]) -> Tensor:
@@ -94,7 +104,7 @@ def limbs(joints: Tensor, joint_set: str) -> Tensor:
     return joints[:, list(JOINT_SETS[joint_set].limbs)]
 
 
-def _has_mesh(protocol: EvaluationProtocol, meshes: Meshes) -> bool:
+def has_mesh(protocol: EvaluationProtocol, meshes: Meshes) -> bool:
     """Vertices beside joints that are there without them (AGORA's, of the neutral body): where that body is there."""
     return protocol.vertices and protocol.joint_set == "smpl24" and meshes.has_neutral
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,13 @@ from posegen.scoring.folder import PART, Folder
 from posegen.scoring.meshes import REGRESSOR, Meshes
 from posegen.scoring.predict import FIGURE, Columns, Judge
 from posegen.scoring.protocols import EvaluationProtocol, find
-from posegen.scoring.sides import Abilities, abilities
+from posegen.scoring.sides import Abilities, abilities, has_mesh, labelled
 from posegen.seeding import seed_torch
 from posegen.settings import Settings
 from posegen.track import Track
+
+UNLABELLED = "unlabelled"
+"""In a part's file: how many of its people are left out, as not all their joints are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ class _Evaluation:
             meshes.check_order()
         if request.agora_predictions:
             meshes.body("neutral")  # whose file may be missing
+        whole = has_mesh(protocol, meshes) and meshes.counted is None
         judge = Judge(self.estimator, protocol, meshes, request.batch, request.workers)
         total = min(len(self.dataset), request.limit or len(self.dataset))
         folder = None if request.out is None else Folder(request.out, self.about(total), resume=request.resume)
@@ -127,7 +131,7 @@ class _Evaluation:
         columns, left_out = self.columns(judge, folder, total)
         columns, official = results.complete(columns, protocol, meshes)
         seconds = time.perf_counter() - started
-        columns, official = _named(columns, official, whole=meshes.counted is None if protocol.vertices else False)
+        columns, official = _named(columns, official, whole=whole)
         result = {
             **self.about(total),
             "definition": protocol.definition,
@@ -159,31 +163,35 @@ class _Evaluation:
         }
 
     def columns(self, judge: Judge, folder: Folder | None, total: int) -> tuple[Columns, dict[str, int]]:
-        """All rows, part by part, and how many people the protocol leaves out."""
-        parts, judged = [], 0
+        """All rows, part by part, and how many people are left out: by the protocol, and for want of joints."""
+        parts, left_out = [], Counter[str]()
         with self.track.phase(f"{self.request.dataset} {self.dataset.split}", total) as phase:
             for index, first in enumerate(range(0, total, PART)):
                 last = min(first + PART, total)
 
                 def make(first: int = first, last: int = last, index: int = index) -> Columns:
                     seed_torch(self.settings.seed, "measure", index)
-                    records = list(self.records(first, last))
-                    return judge.judge(records, phase.advance) if records else {}
+                    chosen = [record for i in range(first, last) if self.keeps(record := self.dataset[i])]
+                    known = [record for record in chosen if labelled(record, self.protocol)]
+                    columns = judge.judge(known, phase.advance) if known else {}
+                    return columns | {UNLABELLED: np.array([len(chosen) - len(known)])}
 
                 part = make() if folder is None else folder.part(index, make)
+                unlabelled, judged = int(part.pop(UNLABELLED)[0]), len(part.get("key", ()))
+                left_out.update(protocol=last - first - judged - unlabelled, joints=unlabelled)
                 if part:
                     parts.append(part)
-                    judged += len(part["key"])
                 phase.iteration = last
         if not parts:
-            raise UsageError(f"{self.protocol.name} leaves out everybody of {self.dataset.name} {self.dataset.split}")
+            raise UsageError(
+                f"{self.protocol.name} leaves out everybody of {self.dataset.name} {self.dataset.split}",
+                "nobody there has all the joints that it compares" if left_out["joints"] else "",
+            )
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        return columns, {"protocol": total - judged} if total > judged else {}
+        return columns, {why: people for why, people in left_out.items() if people}
 
-    def records(self, first: int, last: int) -> Iterator[Record]:
-        keep = self.protocol.keep
-        everyone = (self.dataset[i] for i in range(first, last))
-        return (record for record in islice(everyone, last - first) if keep is None or keep(record))
+    def keeps(self, record: Record) -> bool:
+        return self.protocol.keep is None or self.protocol.keep(record)
 
 
 def _protocols(dataset: str) -> tuple[str, ...]:

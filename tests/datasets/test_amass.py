@@ -1,4 +1,5 @@
 import io
+import os
 import struct
 import zipfile
 
@@ -160,6 +161,17 @@ def test_a_truncated_file_is_reported_and_the_walk_goes_on(tmp_path):
         dataset = whole(tmp_path)
     assert [clip.name for clip in dataset.clips()] == ["CMU/01/01_01_poses"]
     assert list(dataset.damaged) == [bad]
+
+
+@pytest.mark.filterwarnings("ignore:AMASS")
+def test_a_file_that_could_not_be_read_once_is_looked_at_again(tmp_path):
+    write(tmp_path, {SEQUENCE: smplh(), "CMU/02/02_01_poses.npz": smplh()})
+    path = tmp_path / SEQUENCE
+    good, status = path.read_bytes(), path.stat()
+    for content, damaged in ((bytes(len(good)), [path]), (good, [])):  # of one size and time
+        path.write_bytes(content)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert list(whole(tmp_path).damaged) == damaged
 
 
 def test_damage_behind_a_good_header_is_reported_when_it_is_met(tmp_path):

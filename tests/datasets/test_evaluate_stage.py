@@ -21,6 +21,8 @@ from posegen.scoring.stage import Request, measure
 from posegen.types import Estimate
 
 from .fixtures_evaluate import SETTINGS, Oracle, people_of_3dpw, people_of_agora, spoken
+from .fixtures_npz import NAMES, humans, spin, write
+from .fixtures_people import person
 
 
 @pytest.fixture
@@ -172,6 +174,63 @@ def test_a_part_of_a_dataset_is_not_called_the_protocols_number(data):
     assert "the first 3 of 9: not the protocol's number" in text
 
 
+def oracle_of(folder):
+    """One who sees everybody in the pictures of an npz stand in the same pose."""
+    for name in NAMES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (300, 300)).save(folder / name)
+    return Oracle(torch.zeros(1, 24, 3), torch.zeros(1, 10), torch.from_numpy(person("smpl24")[None]).float())
+
+
+@pytest.mark.parametrize(
+    ("layout", "key", "unseen", "judged"),
+    [
+        (spin, "S", range(24), [0, 2]),
+        (spin, "S", [2], [0, 2]),
+        (spin, "S", range(12, 24), [0, 1, 2]),  # head and trunk: no limb is among them
+        (humans, "extra_keypoints_3d", range(1, 19), [0, 2]),
+        (humans, "extra_keypoints_3d", range(19), [0, 2]),
+    ],
+)
+def test_people_whose_compared_joints_are_not_all_labelled_are_left_out_and_counted(
+    tmp_path, layout, key, unseen, judged
+):
+    oracle, content = oracle_of(tmp_path), layout()
+    content[key][1, list(unseen)] = 0  # no joint, and no confidence
+    if layout is humans:
+        content["body_keypoints_3d"][1] = 0
+    write(tmp_path / "x.npz", content)
+    request = Request("npz", tmp_path, out=tmp_path / "out", save_predictions=True)
+    result, text = spoken(request, oracle)
+    assert result["people"] == len(judged)
+    assert result["left_out"] == ({"joints": 3 - len(judged)} if len(judged) < 3 else {})
+    assert ("left out (joints): 1 people" in text) == (len(judged) < 3)
+    with np.load(tmp_path / "out/predictions.npz") as archive:
+        assert archive["key"].tolist() == [f"{NAMES[i]}/{i}" for i in judged]
+
+
+def test_a_dataset_that_labels_nobodys_joints_is_refused_with_the_reason(tmp_path):
+    oracle, content = oracle_of(tmp_path), spin()
+    content["S"][..., 3] = 0
+    write(tmp_path / "x.npz", content)
+    with pytest.raises(UsageError, match="npz/limbs leaves out everybody of npz all") as caught:
+        spoken(Request("npz", tmp_path), oracle)
+    assert caught.value.hint == "nobody there has all the joints that it compares"
+
+
+def test_who_is_left_out_is_counted_in_parts_that_are_read_again_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "PART", 1)
+    oracle, content = oracle_of(tmp_path), spin()
+    content["S"][0, :, 3] = 0
+    write(tmp_path / "x.npz", content)
+    oracle.stop_at = 2  # the black crop, and the person of the second part
+    with pytest.raises(KeyboardInterrupt):
+        spoken(Request("npz", tmp_path, out=tmp_path / "out"), oracle)
+    oracle.stop_at = 10**9
+    result, _ = spoken(Request("npz", tmp_path, out=tmp_path / "out", resume=True), oracle)
+    assert (result["people"], result["left_out"]) == (2, {"joints": 1})
+
+
 def test_an_estimator_without_a_body_is_judged_by_the_limbs_and_that_is_said(data):
     root, _, oracle = data
     oracle.predict = lambda crop: Estimate(torch.zeros(len(crop), 33, 3))
@@ -193,6 +252,17 @@ def test_a_missing_licensed_file_is_named_with_the_command(data, monkeypatch, mi
     with pytest.raises(AssetError, match=f"'{missing}' is not registered") as caught:
         spoken(Request("3dpw", root, protocol="3dpw/spin"), oracle)
     assert caught.value.hint == f"posegen assets set {missing} PATH"
+
+
+def test_a_damaged_list_of_vertices_matters_to_agora_alone_and_before_anybody_is_measured(data, crowd, tmp_path):
+    (tmp_path / "body_verts_smpl.npy").write_bytes(b"no")
+    assets.register("agora-body-vertices", tmp_path / "body_verts_smpl.npy")
+    root, _, oracle = data
+    assert measure(oracle, SETTINGS, Request("3dpw", root))["all"]["pve"]["count"] == 9
+    root, _, oracle, _ = crowd
+    with pytest.raises(AssetError, match=r"body_verts_smpl\.npy cannot be read"):
+        measure(oracle, SETTINGS, Request("agora", root, out=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_missing_picture_is_named(data):

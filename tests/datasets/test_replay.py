@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,9 @@ from posegen.errors import AssetError, UsageError
 from posegen.geometry.viewpoint import view_rotation
 from posegen.settings import Selection
 
+from .fixtures_mpi_inf_3dhp import write_train
 from .fixtures_npz import NAMES, bedlam, spin, write
+from .fixtures_skipose import skipose
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +82,48 @@ def test_a_picture_that_is_missing_is_named(tmp_path, body):
         drawn(Npz(write(tmp_path / "x.npz", bedlam())), body)
 
 
-def test_motion_without_pictures_cannot_be_replayed(tmp_path, body):
-    from .fixtures_bvh import bvh
-
+def test_motion_without_pictures_cannot_be_replayed():
     with pytest.raises(UsageError, match="dataset 'bvh' cannot be replayed: its records have no pictures"):
-        drawn(open_source(f"bvh:{bvh(tmp_path / 'a.bvh')}"), body)
+        open_source("bvh:nowhere", "smpl24")
+
+
+@pytest.mark.parametrize(("name", "write"), [("3dhp", write_train), ("ski", partial(skipose, split="train"))])
+def test_a_dataset_that_can_have_no_label_for_the_estimator_is_refused_when_it_is_opened(tmp_path, name, write):
+    write(tmp_path)
+    with pytest.raises(UsageError, match=f"'{name}' cannot be replayed: its records have no poses and joints of 'smpl"):
+        open_source(f"{name}:{tmp_path}", "smpl24")
+    assert len(open_source(f"{name}:{tmp_path}", {"3dhp": "3dhp28", "ski": "ski17"}[name]))
+
+
+class Noted(Npz):
+    """Which rows were asked for, in their order."""
+
+    def __init__(self, root):
+        super().__init__(root)
+        self.asked = []
+
+    def __getitem__(self, index):
+        self.asked.append(index)
+        return super().__getitem__(index)
+
+
+def test_records_are_read_in_the_order_of_the_files_and_kept_in_the_order_drawn(tmp_path, body):
+    pictures(tmp_path)
+    content = {key: np.concatenate([values] * 10) for key, values in spin().items()}
+    content["pose"][:, 3:] += np.arange(30)[:, None] / 100
+    content["has_smpl"][:] = np.arange(30) % 4 > 0
+    dataset = Noted(write(tmp_path / "x.npz", content))
+    samples = drawn(dataset, body, count=12)
+    order = torch.randperm(30, generator=torch.Generator().manual_seed(0)).tolist()
+    expected = [dataset[i].pose[1:] for i in order if i % 4][:12]
+    torch.testing.assert_close(samples.theta, torch.stack(expected))
+    asked = dataset.asked[:12]
+    assert asked == sorted(order[:12])
+
+
+def test_nobody_asked_the_estimator(tmp_path, body):
+    pictures(tmp_path)
+    assert bool(drawn(Npz(write(tmp_path / "x.npz", bedlam())), body).error.isnan().all())
 
 
 def test_the_same_seed_draws_the_same_people(tmp_path, body):
@@ -95,5 +136,5 @@ def test_the_same_seed_draws_the_same_people(tmp_path, body):
 
 def test_an_unknown_dataset_is_told_with_the_nearest():
     with pytest.raises(UsageError) as caught:
-        open_source("3dpv:/x")
+        open_source("3dpv:/x", "smpl24")
     assert "'3dpw'" in caught.value.hint

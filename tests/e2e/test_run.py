@@ -10,16 +10,20 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from posegen_anerf.sources import subject_file
 from rich.console import Console
 from safetensors.torch import load_file
 
-from posegen import assemble, config, hardest
+from posegen import assemble, config, hardest, retention
+from posegen.context import Context
 from posegen.datasets import generated
 from posegen.errors import UsageError
 from posegen.evaluate import METRICS
 from posegen.run import evaluate, finetune, generate, run
+from posegen.rundir import RunDirectory
 from posegen.settings import Selection
+from posegen.track import Track
 
 from .tiny import TINY, arguments, ctrl_c, figures, files, metrics, same, settings
 
@@ -50,6 +54,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("whole") / "out"
     run(settings(**EVERYTHING), out)
     return out
+
+
+def test_no_more_photographs_of_a_folder_are_read_than_the_steps_can_show(tmp_path: Path) -> None:
+    for i in range(5):
+        Image.new("RGB", (9, 9), (50 * i, 0, 0)).save(tmp_path / f"{i}.png")
+    chosen = settings(retain__photos=1, retain__folder=str(tmp_path), finetune__epochs=6)
+    context = Context(assemble.assemble(chosen), chosen, RunDirectory(tmp_path / "out"), Track(None))
+    photos = retention.people(context, [6])  # 6 epochs of 2 steps with 2 of them each; each of them is cut out 6 times
+    assert photos is not None and (photos[:, 0, 0, 0] * 255 / 50).round().tolist() == [0, 1, 2, 3]
+    photos = retention.people(context, [3])
+    assert photos is not None and (photos[:, 0, 0, 0] * 255 / 50).round().tolist() == [0, 2]
 
 
 class TestDirectory:

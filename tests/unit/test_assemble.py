@@ -6,7 +6,7 @@ import pytest
 import torch
 from anerf_people import person
 
-from posegen import PluginError, UsageError, config
+from posegen import PluginError, UsageError, config, retention
 from posegen.assemble import PROTOCOLS, assemble, check_people, complete, usable_device
 from posegen.discovery import discover
 from posegen.hookspecs import KINDS
@@ -134,6 +134,13 @@ def test_replay_that_does_nothing_or_leaves_no_room(assignments, message):
     with pytest.raises(UsageError, match=message) as caught:
         complete(made.settings, made.given)
     assert caught.value.message.startswith("retain.replay (--set)")
+
+
+def test_what_is_replayed_is_counted_in_the_estimators_own_batches(parts):
+    given = ["retain.dataset=3dpw:nowhere", "retain.replay=0.02"]
+    settings = complete(config.load(assignments=given).settings)  # one of 32 pictures, if nobody says how many
+    with pytest.raises(UsageError, match="nowhere is to be replayed, but in no step of 16 pictures"):
+        retention.check(settings, parts())
 
 
 def test_feedback_through_the_image_needs_a_differentiable_renderer(parts):

@@ -49,6 +49,13 @@ class TestFolder:
         order = (photos[:, 0].mean((1, 2)) * 255 / 40).round().int().tolist()
         assert order == [3, 1, 0, 2, 4, 5]  # capitals first, as names sort everywhere the same
 
+    @pytest.mark.parametrize(("most", "taken"), [(3, [0, 2, 4]), (2, [0, 3]), (7, [*range(7)]), (9, [*range(7)])])
+    def test_of_too_many_those_that_are_spread_evenly(self, tmp_path: Path, most: int, taken: list[int]) -> None:
+        for i in range(7):
+            Image.new("RGB", (9, 9), (30 * i, 0, 0)).save(tmp_path / f"{i}.png")
+        reds = read_folder(tmp_path, most)[:, 0, 0, 0] * 255 / 30
+        assert reds.round().int().tolist() == taken
+
     def test_pixels_are_exact(self, tmp_path: Path) -> None:
         picture(256, 256).save(tmp_path / "a.png")
         expected = torch.from_numpy(np.asarray(picture(256, 256)).copy()).permute(2, 0, 1).float() / 255

@@ -213,6 +213,9 @@ def test_a_resumed_training_equals_an_undisturbed_one(drawn, tmp_path):
         stage.pretrain(settings(), halted, bank=folder)
     with pytest.raises(UsageError, match="other settings"):
         stage.pretrain(settings(lr=0.1), halted, bank=folder, resume=True)
+    with pytest.raises(UsageError, match=r"halt\.safetensors is of no pretraining to resume") as caught:
+        stage.pretrain(settings(), tmp_path / "halt.safetensors", bank=folder, resume=True)
+    assert "--out" in caught.value.hint
     stage.pretrain(settings(), halted, bank=folder, resume=True)
     assert whole.read_bytes() == halted.read_bytes()
     with pytest.raises(UsageError, match="there already"):

@@ -9,6 +9,7 @@ from PIL import Image
 
 from posegen import viewpoints
 from posegen.body.joints import JOINT_SETS, LIMBS
+from posegen.checkpoint import load_tensors, save_tensors
 from posegen.datasets.generated import Samples, save
 from posegen.datasets.generated_records import Generated
 from posegen.datasets.records import Record
@@ -194,6 +195,22 @@ def test_generated_data_are_seen_from_where_they_were_drawn(generated, axes):
     assert Image.open(data[3].image).size == (8, 8)
 
 
+def change(folder, **values):
+    """Writes the labels again with other ones of the first sample."""
+    labels = load_tensors(folder / "labels.safetensors", "")
+    for name, value in values.items():
+        labels[name][0] = value
+    save_tensors(folder / "labels.safetensors", labels)
+
+
+def test_a_generated_sample_whose_pose_nobody_knows_has_none(generated):
+    """As where pictures of a dataset without poses are replayed."""
+    folder, _ = generated
+    change(folder, theta=torch.nan, view=torch.nan)
+    first, second = Generated(folder)[0], Generated(folder)[1]
+    assert first.pose is None and first.joints.isfinite().all() and second.pose.shape == (24, 3)
+
+
 @pytest.mark.parametrize("damage", ["description", "labels", "format", "nan"])
 def test_a_damaged_generated_folder_is_named(generated, damage):
     folder, _ = generated
@@ -205,10 +222,6 @@ def test_a_damaged_generated_folder_is_named(generated, damage):
     elif damage == "labels":
         (folder / "labels.safetensors").write_bytes(b"12345678")
     else:
-        from posegen.checkpoint import load_tensors, save_tensors
-
-        labels = load_tensors(folder / "labels.safetensors", "")
-        labels["view"][0] = torch.nan
-        save_tensors(folder / "labels.safetensors", labels)
+        change(folder, truth=torch.nan)
     with pytest.raises(AssetError, match=r"dataset\.json|labels\.safetensors"):
         Generated(folder)
