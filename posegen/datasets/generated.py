@@ -32,8 +32,8 @@ CONVENTIONS = (
     "truth: joints in metres, camera axes (x right, y down, z forward), origin at the pelvis; "
     "box: x0,y0,x1,y1 pixels; error: the estimator's mean limb error in metres when the sample was drawn, NaN where it "
     "was not asked; points: the same joints in the image, pixels; intrinsics (3,3) pixels and pelvis (3) metres in "
-    "camera axes: points = intrinsics (truth + pelvis); all three NaN where they are not known; person: who stands in it, an "
-    "index of people; images: RGBA, straight alpha"
+    "camera axes: points = intrinsics (truth + pelvis); all three NaN where not known; person: who stands in it, "
+    "an index of people; images: RGBA, straight alpha"
 )
 
 

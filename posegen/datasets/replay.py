@@ -107,4 +107,7 @@ def _sample(record: Record, truth: Tensor) -> Samples:
         truth=truth[None],
         error=torch.full((1,), torch.nan),
         points=truth.new_full((1, len(truth), 2), torch.nan),  # a record's keypoints are of another joint set
+        intrinsics=torch.full((1, 3, 3), torch.nan),
+        pelvis=torch.full((1, 3), torch.nan),
+        person=torch.zeros(1, dtype=torch.long),
     )

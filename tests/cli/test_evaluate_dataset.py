@@ -26,6 +26,9 @@ def folder(tmp_path):
         truth=torch.randn(n, 33, 3, generator=rng),
         error=torch.zeros(n),
         points=torch.zeros(n, 33, 2),
+        intrinsics=torch.eye(3).repeat(n, 1, 1),
+        pelvis=torch.zeros(n, 3),
+        person=torch.zeros(n).long(),
     )
     save(samples, tmp_path / "round-0", joint_set="blazepose33")
     return tmp_path / "round-0"

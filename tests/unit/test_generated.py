@@ -63,7 +63,7 @@ class TestRoundTrip:
     def test_the_files_are_what_they_say(self, folder: Path) -> None:
         """For readers that know nothing of PoseGen."""
         about = json.loads((folder / "dataset.json").read_text())
-        assert (about["format"], about["samples"], about["joint_set"]) == ("posegen-dataset-1", 3, "smpl24")
+        assert (about["format"], about["samples"], about["joint_set"]) == ("posegen-dataset-2", 3, "smpl24")
         assert "straight alpha" in about["conventions"]
         drawn = samples(3)
         with Image.open(folder / "images" / "000001.png") as picture:
@@ -146,7 +146,7 @@ class TestDamage:
             "null",
             "{}",
             '{"samples": 3}',
-            '{"samples": "x", "joint_set": "smpl24", "format": "posegen-dataset-1"}',
+            '{"samples": "x", "joint_set": "smpl24", "format": "posegen-dataset-2"}',
         ],
     )
     def test_description(self, folder: Path, content: str) -> None:
@@ -184,8 +184,8 @@ class TestDamage:
 
     def test_later_format(self, folder: Path) -> None:
         about = json.loads((folder / "dataset.json").read_text())
-        (folder / "dataset.json").write_text(json.dumps(about | {"format": "posegen-dataset-2"}))
-        assert "'posegen-dataset-2'" in self.fails(folder, "dataset.json").message
+        (folder / "dataset.json").write_text(json.dumps(about | {"format": "posegen-dataset-3"}))
+        assert "'posegen-dataset-3'" in self.fails(folder, "dataset.json").message
 
     @pytest.mark.parametrize("name", ["box", "theta", "view", "truth", "error"])
     def test_labels_of_another_shape(self, folder: Path, name: str) -> None:

@@ -179,7 +179,8 @@ def generated(tmp_path):
     alpha = torch.full((n, 1, 8, 8), 255, dtype=torch.uint8)
     box = torch.tensor([1.0, 1, 7, 7]).repeat(n, 1)
     theta, error, points = torch.zeros(n, 23, 3), torch.zeros(n), truth[..., :2]
-    save(Samples(alpha.repeat(1, 3, 1, 1), alpha, box, theta, view, truth, error, points),
+    camera = (torch.eye(3).expand(n, 3, 3), torch.tensor([0.0, 0.0, 4.0]).expand(n, 3), torch.zeros(n).long())
+    save(Samples(alpha.repeat(1, 3, 1, 1), alpha, box, theta, view, truth, error, points, *camera),
          tmp_path / "round-0", joint_set="coco17")  # fmt: skip
     return tmp_path / "round-0", view
 
