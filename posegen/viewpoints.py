@@ -52,13 +52,9 @@ class Viewpoints:
         return len(self.azimuth)
 
 
-def angles(rotation: Tensor, translation: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """R (N,3,3) body to camera -> azimuth, elevation, roll in degrees, (N,) each.
-
-    translation: (N,3) of the root in camera axes, where the camera's true place is wanted and not weak perspective.
-    """
-    away = rotation.new_tensor([0.0, 0.0, 1.0]).expand(len(rotation), 3) if translation is None else translation
-    d = -(rotation.transpose(1, 2) @ (away / torch.linalg.vector_norm(away, dim=-1, keepdim=True))[..., None])[..., 0]
+def angles(rotation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """R (N,3,3) body to camera -> azimuth, elevation, roll in degrees, (N,) each."""
+    d = -rotation[:, 2]
     azimuth, elevation = torch.atan2(d[:, 0], d[:, 2]), torch.asin(d[:, 1].clamp(-1, 1))
     roll = torch.atan2(rotation[:, 0, 1], -rotation[:, 1, 1])
     return torch.rad2deg(azimuth), torch.rad2deg(elevation), torch.rad2deg(roll)

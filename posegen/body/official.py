@@ -12,6 +12,7 @@ from torch import Tensor
 from posegen.body.arrays import BodyArrays
 from posegen.body.model import Body
 from posegen.errors import AssetError, nearest
+from posegen.npz_file import NpzFile
 from posegen.pickles import SMPL, Opaque, load_pickle
 
 _KEYS = ("v_template", "shapedirs", "posedirs", "weights", "J_regressor", "f", "kintree_table")
@@ -85,16 +86,5 @@ def _array(path: Path, content: Mapping[str, Any], key: str) -> np.ndarray[Any, 
 
 
 def _read_npz(path: Path) -> dict[str, Any]:
-    content = {}
-    key = ""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            for key in archive.files:
-                if key in _KEYS:
-                    content[key] = archive[key]
-    except OSError as error:
-        raise AssetError(f"{path}: cannot be read ({error.strerror}).", "Check the path.") from error
-    except Exception as error:  # zip, zlib and numpy each raise their own errors on a damaged archive
-        where = f", key '{key}'" if key else ""
-        raise AssetError(f"{path}{where}: truncated or damaged ({error}).", "Copy the file again.") from error
-    return content
+    file = NpzFile(path)
+    return {key: file.read(key, *file.shape(key), mapped=False) for key in _KEYS if key in file}

@@ -44,8 +44,8 @@ _SET = "posegen assets set agora PATH, the folder that holds SMPL or SMPLX"
 class Agora:
     """One split: the frames are read once, their joints kept between runs; fits are read one at a time.
 
-    model: ``smpl`` or ``smplx``, whose ground truth.  everybody: also the people whom the evaluation does not count;
-    ``groups["valid"]`` is ``no`` for them.  progress: called with the number of frames that were read and of all.
+    model: ``smpl`` or ``smplx``, whose ground truth.  progress: called with the number of frames that were read and of
+    all.
     Raises UsageError for an unknown split or model; AssetError, naming file and column, for what is not AGORA's.
     """
 
@@ -57,7 +57,6 @@ class Agora:
         split: str,
         *,
         model: str = "smpl",
-        everybody: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         if split not in SPLITS:
@@ -75,7 +74,7 @@ class Agora:
         for i, path in enumerate(files):
             found = indexed(f"agora-{model}-1", [path], lambda path=path: scan(path, model))  # type: ignore[misc]
             people, joints, points = unpack(found, model)
-            kept = [k for k, person in enumerate(people) if everybody or _counts(person)]
+            kept = [k for k, person in enumerate(people) if _counts(person)]
             self._people += [people[k] for k in kept]
             solid.append(joints[kept])
             flat.append(points[kept])
@@ -116,7 +115,6 @@ class Agora:
                 "occlusion": _tenth(person.occlusion),
                 "age": "kid" if person.kid else "adult",
                 "gender": person.gender,
-                "valid": "yes" if _counts(person) else "no",
             },
         )
 
@@ -147,7 +145,7 @@ def _counts(person: Person) -> bool:
 
 def _tenth(occlusion: float) -> str:
     low = min(int(occlusion // 10), 9) * 10
-    return f"{low}-{low + 10}" if 0 <= occlusion <= 100 else "undefined"
+    return f"{low}-{low + 10}"
 
 
 def _images(root: Path, split: str) -> dict[str, Path]:

@@ -129,23 +129,14 @@ class Amass:
             fps=self._rates[path] / rows.step,
         )
 
-    def poses(self, n: int, rng: torch.Generator) -> Tensor:
-        """n poses theta (n,23,3), drawn evenly from all frames of all files; no more than one file is in memory.
-
-        They are in the order of the files. Raises AssetError naming a file that turns out to be damaged.
-        """
-        drawn = torch.randint(len(self), (n,), generator=rng).sort().values.numpy()
-        out = []
-        for which, rows in self._by_file(drawn):
-            out.append(self.clip(self.files[which]).poses[torch.from_numpy(rows), 1:])
-        return torch.cat(out) if out else torch.empty(0, 23, 3)
-
     def __len__(self) -> int:
         return int(self._ends[-1])
 
     def __getitem__(self, index: int) -> Record:
-        ((which, rows),) = self._by_file(np.array([range(len(self))[index]]))
-        path, row = self.files[which], int(rows[0])
+        index = range(len(self))[index]
+        which = int(np.searchsorted(self._ends, index, side="right"))
+        path = self.files[which]
+        row = index - int(self._ends[which]) + len(self._rows[path])
         clip = self._clips[path]
         return Record(
             key=f"{clip.name}/{self._rows[path][row]:06d}/0",
@@ -161,13 +152,6 @@ class Amass:
         cut = int(frames * self._trim)
         stride = max(1, int(rate // self._fps)) if self._fps else 1  # a file below fps is kept whole
         return range(cut, frames - cut, stride)
-
-    def _by_file(self, drawn: np.ndarray[Any, np.dtype[np.int64]]) -> Iterator[tuple[int, Any]]:
-        """Sorted frame numbers -> (file, rows of its clip)."""
-        which = np.searchsorted(self._ends, drawn, side="right")
-        for file in np.unique(which):
-            start = self._ends[file] - len(self._rows[self.files[file]])
-            yield int(file), drawn[which == file] - start
 
 
 def _files(root: Path, split: str, release: str | None) -> tuple[Release, list[Path]]:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posegen.datasets.checked import REPAIR, Array, finite
-from posegen.datasets.npz_file import NpzFile
 from posegen.errors import AssetError
+from posegen.npz_file import NpzFile
 
 SUBSETS: dict[str, tuple[tuple[str, ...], ...]] = {
     "train": (

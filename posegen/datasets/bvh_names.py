@@ -7,7 +7,6 @@ from pathlib import Path
 
 from posegen.errors import AssetError
 
-SIDED = ("hip", "knee", "ankle", "foot", "collar", "shoulder", "elbow", "wrist", "hand")
 NEEDED = tuple(f"{s}_{p}" for s in ("left", "right") for p in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist"))
 SIDES = {"left": ("left", "l"), "right": ("right", "r")}
 CONVENTIONS: dict[str, dict[str, tuple[str, ...]]] = {

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from posegen.datasets.checked import finite
-from posegen.datasets.npz_file import NpzFile
 from posegen.datasets.records import Record
 from posegen.errors import AssetError
+from posegen.npz_file import NpzFile
 from posegen.pickles import NUMPY, parse_pickle
 
 Array = NDArray[np.float64]

@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from posegen.datasets.checked import finite
-from posegen.datasets.npz_file import NpzFile
 from posegen.datasets.records import Record
 from posegen.errors import AssetError, UsageError
+from posegen.npz_file import NpzFile
 
 MARGIN = 1.2
 OPENPOSE_FACE = (0, 16, 15, 18, 17)  # nose, left eye, right eye, left ear, right ear: spin24's last five

@@ -18,9 +18,9 @@ from torch import Tensor
 from posegen.datasets.amass import y_up
 from posegen.datasets.amass_files import RELEASES, frame_rate, motion
 from posegen.datasets.bvh import Bvh
-from posegen.datasets.npz_file import DAMAGED, REPAIR, NpzFile
 from posegen.errors import AssetError, UsageError, nearest
 from posegen.files import read_error
+from posegen.npz_file import DAMAGED, REPAIR, NpzFile
 from posegen.types import Clip
 
 if TYPE_CHECKING:

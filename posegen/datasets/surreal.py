@@ -41,21 +41,16 @@ _INFO = "_info.mat"
 class Surreal:
     """One split: a scan of its clips is kept between runs, and a few clips are held at a time.
 
-    step: every how manieth frame of a clip is a record.  progress: called with the number of clips that were scanned
-    and of all.  skipped: how many clips are known to be broken. Raises UsageError for another split; AssetError, naming
-    file and key, for what is not SURREAL's.
+    progress: called with the number of clips that were scanned and of all.  skipped: how many clips are known to be
+    broken. Raises UsageError for another split; AssetError, naming file and key, for what is not SURREAL's.
     """
 
     name = "surreal"
 
-    def __init__(
-        self, root: Path, split: str, *, step: int = 1, progress: Callable[[int, int], None] | None = None
-    ) -> None:
+    def __init__(self, root: Path, split: str, *, progress: Callable[[int, int], None] | None = None) -> None:
         if split not in FOLDERS:
             hint = nearest(split, tuple(FOLDERS)) or f"splits: {', '.join(FOLDERS)}"
             raise UsageError(f"SURREAL has no split '{split}'", hint)
-        if step < 1:
-            raise UsageError(f"step is {step}", "1 takes every frame")
         self.split, self._folder = split, _folder(Path(root), split)
         files = sorted(self._folder.glob(f"run*/*/*{_INFO}"))
         self._files = [path for path in files if path.parent.name.removeprefix("ung_") not in BROKEN]
@@ -74,8 +69,8 @@ class Surreal:
                     progress(i + 1, len(self._files))
             return found
 
-        self._frames = [range(0, n, step) for n in indexed("surreal-1", self._files, scan)]
-        self._ends = np.cumsum([len(frames) for frames in self._frames])
+        self._frames = indexed("surreal-1", self._files, scan)
+        self._ends = np.cumsum(self._frames)
         self._clips = Recent(read_clip)
 
     def __len__(self) -> int:
@@ -84,8 +79,7 @@ class Surreal:
     def __getitem__(self, index: int) -> Record:
         index = range(len(self))[index]
         which = int(np.searchsorted(self._ends, index, side="right"))
-        frames = self._frames[which]
-        t = frames[index - int(self._ends[which]) + len(frames)]
+        t = index - int(self._ends[which]) + self._frames[which]
         path = self._files[which]
         clip, name = self._clips[path], path.name.removesuffix(_INFO)
         points = _float(clip.keypoints[t])

@@ -24,11 +24,11 @@ from torch import Tensor
 
 from posegen.checkpoint import save_arrays, write_text
 from posegen.datasets.checked import finite, numbers, rotations
-from posegen.datasets.npz_file import NpzFile
 from posegen.datasets.photos import read_picture
 from posegen.errors import AssetError
 from posegen.files import disk_error, read_json
 from posegen.geometry import rotvec_to_rotmat
+from posegen.npz_file import NpzFile
 from posegen.protocols import BodySource
 from posegen.types import Camera, Views
 

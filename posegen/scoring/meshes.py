@@ -42,8 +42,6 @@ class Meshes:
         pose: Tensor,
         betas: Tensor,
         genders: Sequence[str] | None = None,
-        *,
-        vertices: bool = True,
     ) -> Side:
         """Poses (N,24,3) axis-angle, root first, and betas (N,10) -> joints, vertices and global rotations.
 

@@ -186,18 +186,6 @@ def test_damage_behind_a_good_header_is_reported_when_it_is_met(tmp_path):
     assert list(dataset.damaged) == [bad]
 
 
-def test_poses_are_drawn_evenly_over_frames_and_by_the_generator(tmp_path):
-    low = smplh(10, poses=np.full((10, 156), 0.1))
-    write(tmp_path, {SEQUENCE: low, "KIT/1/a_poses.npz": smplh(30, poses=np.full((30, 156), 0.2))})
-    dataset = whole(tmp_path)
-    drawn = dataset.poses(4000, torch.Generator().manual_seed(0))
-    assert drawn.shape == (4000, 23, 3)
-    share = (drawn[:, 0, 0] < 0.15).float().mean()
-    assert abs(share - 0.25) < 0.03
-    assert torch.equal(drawn, dataset.poses(4000, torch.Generator().manual_seed(0)))
-    assert not torch.equal(drawn, dataset.poses(4000, torch.Generator().manual_seed(1)))
-
-
 def test_records_count_the_frames_of_the_file(tmp_path):
     write(tmp_path, {SEQUENCE: (content := smplh(40)), "KIT/1/a_poses.npz": smplh(40, 30.0)})
     dataset = Amass(tmp_path, fps=25, trim=0.1)

@@ -6,8 +6,8 @@ import pytest
 
 from posegen.body.joints import JOINT_SETS
 from posegen.datasets.npz import Npz
-from posegen.datasets.npz_file import SMALL, NpzFile
 from posegen.errors import AssetError, UsageError
+from posegen.npz_file import SMALL, NpzFile
 
 from .fixtures_npz import J24, NAMES, N, bedlam, cliff, header, humans, spin, write, write_member
 from .fuzz import PATHS, outcome, spoil_array, spoil_bytes
@@ -223,6 +223,11 @@ def test_large_arrays_stay_on_the_disk(tmp_path):
     assert isinstance(found, np.memmap)
     np.testing.assert_array_equal(found[[0, rows - 1]], big[[0, -1]])
     assert not isinstance(NpzFile(path).read("small", 2, 24, 4), np.memmap)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(AssetError, match="'S' is damaged: BadZipFile: Bad CRC"):
+        NpzFile(path).read("S", None, 24, 4, mapped=False)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

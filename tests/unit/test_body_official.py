@@ -143,7 +143,14 @@ def test_truncated_and_corrupted_archives(tmp_path):
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 0xFF
     path.write_bytes(flipped)
-    assert "key 'posedirs'" in refused(path).message
+    assert "'posedirs' is damaged" in refused(path).message
+
+
+def test_an_archive_that_unpacks_to_a_thousand_times_its_size_is_refused_unread(tmp_path):
+    path = tmp_path / "model.npz"
+    np.savez_compressed(path, **{**MODEL, "posedirs": np.zeros((6890, 3, 207))})
+    assert path.stat().st_size < 1_000_000
+    assert "'posedirs' would unpack to" in refused(path).message
 
 
 def test_an_archive_with_a_pickle_inside_is_not_unpickled(tmp_path):

@@ -49,9 +49,10 @@ class NpzFile:
     def keys(self) -> tuple[str, ...]:
         return tuple(self._entries)
 
-    def read(self, key: str, *shape: int | None, kinds: str = "fiub") -> NDArray[Any]:
+    def read(self, key: str, *shape: int | None, kinds: str = "fiub", mapped: bool = True) -> NDArray[Any]:
         """The array ``key``: its shape must be ``shape``, where None is any length, its dtype of one of ``kinds``.
 
+        mapped: a large uncompressed one may stay on the disk, where its checksum is not looked at.
         Raises AssetError, naming file and key, for a missing or damaged array, another shape or kind, an array of
         objects, and one that claims much more than the file holds.
         """
@@ -63,7 +64,7 @@ class NpzFile:
             if len(found) != len(shape) or any(want not in (None, n) for n, want in zip(found, shape, strict=True)):
                 wanted = ", ".join("N" if n is None else str(n) for n in shape)
                 raise AssetError(f"{self.path}: '{key}' has shape {found}, not ({wanted})", "is it another format?")
-            return self._data(key, file, found, fortran, dtype)
+            return self._data(key, file, found, fortran, dtype, mapped)
 
     def shape(self, key: str) -> tuple[int, ...]:
         """Of an array that need not be read. Raises AssetError as ``read`` does."""
@@ -108,14 +109,14 @@ class NpzFile:
         return shape, fortran, dtype
 
     def _data(
-        self, key: str, file: IO[bytes], shape: tuple[int, ...], fortran: bool, dtype: np.dtype[Any]
+        self, key: str, file: IO[bytes], shape: tuple[int, ...], fortran: bool, dtype: np.dtype[Any], mapped: bool
     ) -> NDArray[Any]:
         info, size = self._entries[key], math.prod(shape) * dtype.itemsize
         start = file.tell()
         if start + size != info.file_size:
             raise AssetError(f"{self.path}: '{key}' claims {shape} {dtype}, its file has not that size", REPAIR)
         try:
-            if info.compress_type == zipfile.ZIP_STORED and size > SMALL and dtype.kind != "U":
+            if mapped and info.compress_type == zipfile.ZIP_STORED and size > SMALL and dtype.kind != "U":
                 offset = self._offset(info) + start
                 order = "F" if fortran else "C"
                 return np.memmap(self.path, dtype, "r", offset, shape, order)  # type: ignore[call-overload, no-any-return]
