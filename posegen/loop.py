@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from posegen import losses
 from posegen.appearance import Appearance
+from posegen.body.joints import JOINT_SETS
 from posegen.datasets.poses import RealPoses
 from posegen.generator import PoseGenerator
-from posegen.geometry import box_from_alpha, distances, frame, leveled, orbit
+from posegen.geometry import box_from_alpha, distances, frame, leveled, orbit, shown
 from posegen.pool import PosePool
 from posegen.protocols import Discriminator, PoseEstimator, Prior, Renderer
 from posegen.seeding import stream
@@ -96,6 +97,8 @@ class PoseGen:
         total, error = weights.w1 * adversarial, None
         if weights.w3:
             total = total + weights.w3 * losses.crowding(view)
+        if weights.w4:
+            total = total + weights.w4 * losses.beyond(theta, *self.real_poses.range)
         if with_feedback:
             # looks come from a stream of their own, so that with and without feedback a seed draws the same z and poses
             looks = stream(self.settings.seed, "feedback", self.iteration)
@@ -121,6 +124,8 @@ class PoseGen:
     def feedback(self, theta: Tensor, view: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """L_fb (Eq 6-7) with the gradient of the chosen mode, and the mean error in metres.
 
+        A picture that does not show every limb says nothing of the estimator, so that nothing is gained by it.
+
         ``rendered``: through estimator, image and renderer to theta and K (the paper).  ``label``: the estimate is a
         constant (the published script).  ``score``: the error alone, of samples around theta and K (black boxes).
         """
@@ -129,21 +134,25 @@ class PoseGen:
         if self.mode == "score":
             sample = (_around(theta, s.sigma, rng), _around(view, s.sigma, rng))
         with torch.set_grad_enabled(self.mode == "rendered"):
-            estimate = self.look(*sample, rng)
+            estimate, whole = self.look(*sample, rng)
         truth = self.renderer.body.joints(*sample, self.estimator.joint_set)
         error = losses.joint_error(estimate.joints, truth, self.joint_set)
-        loss = losses.feedback(error, s.scenario, s.c, s.clamp)
+        loss = torch.where(whole, losses.feedback(error, s.scenario, s.c, s.clamp), s.c)
         if self.mode == "score":
             return losses.score_function(loss.detach(), sample, (theta, view), s.sigma), error.detach().mean()
         return loss.mean(), error.detach().mean()
 
-    def look(self, theta: Tensor, view: Tensor, rng: torch.Generator) -> Estimate:
-        """Draw the person and let the estimator look."""
+    def look(self, theta: Tensor, view: Tensor, rng: torch.Generator) -> tuple[Estimate, Tensor]:
+        """Draw the person and let the estimator look; -> what it says, and (n,) whether every limb was drawn."""
         s = self.settings.camera
         camera = orbit(view, distance=distances(len(view), s.distance, s.spread, rng), size=s.size)
-        render = self.renderer.render(theta, frame(camera, self.renderer.body.joints(theta)))
+        joints = self.renderer.body.joints(theta)
+        shot = frame(camera, joints)
+        render = self.renderer.render(theta, shot)
         image = self.appearance.compose(render, rng)
-        return self.estimator.predict(self.estimator.crop(image, box_from_alpha(render.alpha)))
+        estimate = self.estimator.predict(self.estimator.crop(image, box_from_alpha(render.alpha)))
+        limbs = shot.project(joints)[:, list(JOINT_SETS["smpl24"].limbs)]
+        return estimate, shown(render.alpha, limbs).all(1)
 
     @torch.no_grad()
     def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:

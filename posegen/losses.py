@@ -99,6 +99,12 @@ def discriminator(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     return 0.5 * ((real_scores - 1).square().mean() + fake_scores.square().mean())
 
 
+def beyond(theta: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """How far theta (N,23,3) leaves the range [low, high] (23,3): the mean over poses of the sum of squares. -> ()"""
+    excess = (theta - high).relu() + (low - theta).relu()
+    return excess.square().flatten(1).sum(1).mean()
+
+
 def crowding(view: Tensor, sharpness: float = 1.0) -> Tensor:
     """How close the views K (N,3) of a batch lie: log mean exp(-sharpness |R_i - R_j|^2) over its pairs. -> ()
 

@@ -78,6 +78,9 @@ class FeedbackSettings(Options):
     """Weight of the feedback loss (Eq 8)."""
     w3: NonNegativeFloat = 0.0
     """Weight of the views' crowding: keeps the generator from settling on one failure. Not in the paper."""
+    w4: NonNegativeFloat = 0.0
+    """Weight of joint angles beyond the range that they have in real poses (``losses.beyond``): feedback finds poses
+    that a NeRF cannot draw before it finds some that an estimator cannot see. Not in the paper."""
     c: PositiveFloat = 1.0
     """Threshold c in metres: out_of_distribution minimises c - error."""
     clamp: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -61,10 +62,15 @@ class RealPoses:
             pose[:, part] = torch.where(taken.to(pose.device)[:, None, None], donor[:, part], pose[:, part])
         return pose, root
 
+    @cached_property
+    def range(self) -> tuple[Tensor, Tensor]:
+        """The extremes of every number of theta over all real poses and their mirror images: low, high (23,3)."""
+        both = torch.cat([self.poses, mirror(self.poses)])
+        return both.amin(0), both.amax(0)
+
     def uniform(self, n: int, rng: torch.Generator) -> Tensor:
         """-> theta (n,23,3), each number uniform between its extremes over all real poses and their mirror images."""
-        both = torch.cat([self.poses, mirror(self.poses)])
-        low, high = both.amin(0), both.amax(0)
+        low, high = self.range
         share = torch.rand(n, *low.shape, generator=rng, device=rng.device).to(low)
         return low + (high - low) * share
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from posegen.geometry.camera import CHEST_HEIGHT, distances, frame, orbit
-from posegen.geometry.crop import box_from_alpha, resample, square
+from posegen.geometry.crop import box_from_alpha, resample, shown, square
 from posegen.geometry.procrustes import align, similarity
 from posegen.geometry.rotation import rot6d_to_rotmat, rotmat_to_rotvec, rotvec_to_rotmat
 from posegen.geometry.viewpoint import from_spherical, leveled, relative, to_spherical, uniform_sphere, view_rotation
@@ -22,6 +22,7 @@ __all__ = [
     "rot6d_to_rotmat",
     "rotmat_to_rotvec",
     "rotvec_to_rotmat",
+    "shown",
     "similarity",
     "square",
     "to_spherical",

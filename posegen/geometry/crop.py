@@ -61,3 +61,12 @@ def resample(
         sampled = F.grid_sample(copy, (2 * pixels / extent - 1).to(copy.dtype), align_corners=False)
         out = out + sampled * (1 - (level - k).abs()).clamp_min(0).to(copy.dtype)[:, None, None, None]
     return out
+
+
+def shown(alpha: Tensor, points: Tensor) -> Tensor:
+    """alpha (N,1,H,W), pixels (N,P,2) -> (N,P) whether somebody is drawn there, or within a hundredth of a side."""
+    height, width = alpha.shape[-2:]
+    reach = max(1, round(min(height, width) / 100))
+    near = F.max_pool2d(alpha.detach(), 2 * reach + 1, 1, reach)
+    place = 2 * points.detach() / points.new_tensor([width, height]) - 1
+    return F.grid_sample(near, place[:, :, None], mode="nearest", align_corners=False)[:, 0, :, 0] > 0.5

@@ -66,9 +66,7 @@ def test_what_is_read_back_is_what_was_drawn(run: Path, exported: Path) -> None:
         assert record.visible is not None and record.visible[: LIMBS + 2].all() and record.visible[19:].all()
         assert not record.visible[14:19].any()  # pelvis, thorax, spine, jaw and head of their own definitions
         limbs, smpl = record.joints[list(SPIN24.limbs)], samples.truth[i, list(SMPL24.limbs)]
-        assert (limbs - smpl).norm(
-            dim=-1
-        ).max() < 0.11  # SPIN's hips lie lower than SMPL's
+        assert (limbs - smpl).norm(dim=-1).max() < 0.11  # SPIN's hips lie lower than SMPL's
         assert (limbs - smpl).norm(dim=-1)[[0, 1, 3, 4, 6, 7]].max() < 0.05  # ankles, knees, wrists, elbows
         pixels = (record.joints + samples.pelvis[i]) @ samples.intrinsics[i].T
         shown = record.visible

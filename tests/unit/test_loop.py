@@ -85,7 +85,7 @@ class TestFeedbackGradient:
         loss, _ = posegen.feedback(theta, view, stream())
         gradient = torch.autograd.grad(loss, theta)[0]
 
-        constant = posegen.look(theta.detach(), view.detach(), stream()).joints.detach()
+        constant = posegen.look(theta.detach(), view.detach(), stream())[0].joints.detach()
         truth = posegen.renderer.body.joints(theta, view, "smpl24")
         expected = 1.0 - losses.joint_error(constant, truth, posegen.joint_set).mean()
         torch.testing.assert_close(gradient, torch.autograd.grad(expected, theta)[0])
