@@ -229,3 +229,10 @@ def test_what_nobody_knows_teaches_nothing() -> None:
     seen = Marginals(*torch.full((3, 4, 24, 8), 1 / 8), extent=2.0)
     assert losses.heatmaps(Estimate(unknown.joints, marginals=seen), unknown, JOINT_SETS["smpl24"]) == 0
     assert losses.rotations(Estimate(unknown.joints, torch.zeros(4, 23, 3), torch.zeros(4, 3)), unknown) == 0
+
+
+def test_what_leaves_its_range_counts_squared() -> None:
+    theta, low, high = torch.zeros(2, 23, 3), torch.full((23, 3), -0.5), torch.full((23, 3), 1.0)
+    assert losses.beyond(theta, low, high) == 0
+    theta[0, 4, 1], theta[0, 7, 0], theta[1, 0, 2] = -0.7, 1.0, 2.0
+    assert losses.beyond(theta, low, high).item() == pytest.approx((0.2**2 + 1.0**2) / 2)

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from posegen.geometry import box_from_alpha, resample, square
+from posegen.geometry import box_from_alpha, resample, shown, square
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -20,6 +20,18 @@ def test_box_is_tight_around_the_person_and_whole_where_there_is_none():
     alpha[0, 0, 0, 0] = 0.4  # below the threshold
     alpha[1, 0, 39, 49] = 0.6
     assert box_from_alpha(alpha).tolist() == [[5, 10, 31, 21], [49, 39, 50, 40], [0, 0, 50, 40]]
+
+
+def test_what_is_drawn_at_a_point_or_beside_it():
+    """300 x 200 pixels, within 2 of each other: a person from (100, 50) to (150, 120)."""
+    alpha = torch.zeros(1, 1, 200, 300)
+    alpha[..., 50:120, 100:150] = 1
+    alpha[..., 150, 20] = 0.4
+    points = torch.tensor(
+        [[120.0, 80], [98.5, 80], [97.5, 80], [149.5, 121.5], [149.5, 122.5], [20.5, 150.5], [-5, 80]]
+    )
+    assert shown(alpha, points[None]).tolist() == [[True] * 3 + [False] * 4]
+    assert shown(alpha[..., :150, :], torch.tensor([[[120.0, 119.5]]])).tolist() == [[True]]
 
 
 def test_a_square_holds_the_longer_side():

@@ -17,7 +17,7 @@ from posegen.datasets.poses import RealPoses
 from posegen.loop import PoseGen, Progress
 from posegen.settings import AppearanceSettings, Settings
 from posegen.testing.blobs import BlobEstimator, BlobRenderer
-from posegen.types import Clip
+from posegen.types import Camera, Clip, Render
 
 PLAIN = {"backgrounds": 1.0, "brightness": 0.0, "contrast": 0.0, "colour": 0.0, "haze": 0.0, "noise": 0.0, "blur": 0.0}
 
@@ -92,6 +92,27 @@ class TestFeedbackGradient:
 
         rendered = method(torch.float64, mode="rendered").feedback(theta, view, stream())[0]
         assert (torch.autograd.grad(rendered, theta)[0] - gradient).norm() > 1e-3 * gradient.norm()
+
+    @pytest.mark.parametrize("mode", ["rendered", "label", "score"])
+    def test_nothing_is_gained_by_a_limb_that_is_not_drawn(self, mode: str) -> None:
+        """As a NeRF leaves them out in poses that it has never seen: the worst of errors would be the renderer's."""
+        posegen = method(torch.float64, mode=mode)
+        theta, view = proposals(torch.float64)
+        whole, _ = posegen.feedback(theta, view, stream())
+        drawn = posegen.renderer.render
+
+        def without_legs(pose: torch.Tensor, camera: Camera) -> Render:
+            render = drawn(pose, camera)
+            left = torch.ones_like(render.alpha)
+            left[1, :, 12:] = 0
+            return Render(render.image * left, render.alpha * left)
+
+        posegen.renderer.render = without_legs
+        loss, _ = posegen.feedback(theta, view, stream())
+        gradient = torch.autograd.grad(loss, theta)[0]
+        assert gradient[[0, 2]].norm(dim=(1, 2)).min() > 0
+        if mode != "score":  # whose samples are compared with one another
+            assert gradient[1].abs().max() == 0 and loss > whole
 
     @pytest.mark.parametrize("part", ["renderer", "estimator", None])
     def test_auto_is_rendered_where_gradients_pass(self, part: str | None) -> None:
@@ -169,6 +190,15 @@ class TestStep:
             list(posegen.train(6))
             states.append(posegen.rng.get_state())
         assert torch.equal(*states)
+
+    def test_joint_angles_stay_in_the_range_of_real_poses(self) -> None:
+        far = []
+        for w4 in (0.0, 1.0):
+            posegen = method(w4=w4, w2=0)
+            posegen.adam_g.param_groups[0]["lr"] = 3e-3
+            list(posegen.train(40))
+            far.append(losses.beyond(posegen.draw(64, stream())[0], *posegen.real_poses.range).item())
+        assert far[1] < 0.3 * far[0]
 
     def test_drawing_does_not_depend_on_training_state_of_batch_norm(self) -> None:
         posegen = method()
