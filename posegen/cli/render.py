@@ -11,7 +11,6 @@ import typer
 
 from posegen.cli import options
 from posegen.errors import UsageError
-from posegen.settings import NEAREST
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,6 +53,8 @@ def render(
     for option, number in {"--turns": turns, "--distance": distance, "--fps": fps}.items():
         if not math.isfinite(number or 0):
             raise UsageError(f"{option} {number} is not a finite number", "posegen render --help")
+    from posegen.settings import NEAREST
+
     if distance < NEAREST:
         raise UsageError(
             f"--distance {distance:g} puts the camera among the person's limbs", f"{NEAREST} metres at least, like 4"
