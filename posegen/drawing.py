@@ -69,10 +69,12 @@ def rendered(
                 phase.advance(by=len(batch))
         samples = generated.concatenate(batches)
         if not len(samples):
-            raise PosegenError(f"draw {folder.name}: no picture shows a person", alarms.PARTS)
+            raise PosegenError(f"draw {folder.name}: no picture shows a person with every limb", alarms.PARTS)
         drawn_by = context.settings.renderer
         own = str(drawn_by.options.get("subject", drawn_by.name))
         generated.save(samples, folder, joint_set=joint_set, people=(own, *subjects))
+    if lost := len(theta) // candidates - len(samples):
+        context.say(f"draw {folder.name}: {lost} pictures left out, in which a limb is not drawn")
     return samples
 
 

@@ -9,12 +9,14 @@ from torch import Tensor
 
 from posegen import alarms, losses
 from posegen.appearance import Appearance
+from posegen.body.joints import JOINT_SETS
 from posegen.datasets.generated import Samples, to_bytes
-from posegen.geometry import box_from_alpha, distances, frame, orbit
+from posegen.geometry import box_from_alpha, distances, frame, orbit, shown
 from posegen.protocols import PoseEstimator, Renderer
 from posegen.settings import CameraSettings
 
 BATCH = 32  # samples rendered at once
+LIMBS = JOINT_SETS["smpl24"].limbs
 
 
 @torch.no_grad()
@@ -32,8 +34,10 @@ def render_samples(
 ) -> Iterator[Samples]:
     """theta (N,23,3), view K (N,3) -> batches of samples with truth and the estimator's present error.
 
-    A sample whose person is not visible at all is left out. Of every batch, one in ``candidates`` is kept: those with
-    the largest error.  judged: the estimator looks at the samples; else their error is NaN, and it costs no time.
+    A picture that does not show the person with every limb is left out: nobody could see there what it is labelled
+    with. A NeRF loses some in poses unlike those that it learned from. Of every batch, one in ``candidates`` is kept:
+    those with the largest error.  judged: the estimator looks at the samples; else their error is NaN, and it costs no
+    time.
     Raises PosegenError if an image is not finite.
     """
     joint_set = renderer.body.joint_set(estimator.joint_set)
@@ -41,7 +45,8 @@ def render_samples(
     for start in range(0, len(theta), size):  # of none, nothing
         pose, k = theta[start : start + size], view[start : start + size]
         away = distances(len(k), camera.distance, camera.spread, rng)
-        shot = frame(orbit(k, distance=away, size=camera.size), renderer.body.joints(pose))
+        joints = renderer.body.joints(pose)
+        shot = frame(orbit(k, distance=away, size=camera.size), joints)
         render = renderer.render(pose, shot)
         alarms.check_finite("the renderer", {"image": render.image, "alpha": render.alpha}, alarms.PARTS)
         box = box_from_alpha(render.alpha)
@@ -64,7 +69,8 @@ def render_samples(
             pelvis=shot.translation,
             person=torch.zeros(len(pose), dtype=torch.long, device=pose.device),
         )
-        samples = samples[render.alpha.flatten(1).amax(1) > 0.5].to("cpu")
+        there = render.alpha.flatten(1).amax(1) > 0.5
+        samples = samples[there & shown(render.alpha, shot.project(joints)[:, list(LIMBS)]).all(1)].to("cpu")
         yield samples if candidates == 1 else _hardest(samples, len(pose) // candidates)
 
 

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+SHOWN = 0.25  # of a pixel: in small pictures an arm is thinner than one
+
 
 def box_from_alpha(alpha: Tensor, threshold: float = 0.5) -> Tensor:
     """The tight box (N,4) around the pixels of ``alpha`` (N,1,H,W) above ``threshold``; an empty
@@ -64,9 +66,12 @@ def resample(
 
 
 def shown(alpha: Tensor, points: Tensor) -> Tensor:
-    """alpha (N,1,H,W), pixels (N,P,2) -> (N,P) whether somebody is drawn there, or within a hundredth of a side."""
+    """alpha (N,1,H,W), pixels (N,P,2) -> (N,P) whether somebody is drawn there, or beside it.
+
+    Beside is within two pixels, or a hundredth of a side.
+    """
     height, width = alpha.shape[-2:]
-    reach = max(1, round(min(height, width) / 100))
+    reach = max(2, round(min(height, width) / 100))
     near = F.max_pool2d(alpha.detach(), 2 * reach + 1, 1, reach)
     place = 2 * points.detach() / points.new_tensor([width, height]) - 1
-    return F.grid_sample(near, place[:, :, None], mode="nearest", align_corners=False)[:, 0, :, 0] > 0.5
+    return F.grid_sample(near, place[:, :, None], mode="nearest", align_corners=False)[:, 0, :, 0] > SHOWN

@@ -132,6 +132,6 @@ class TestInvisible:
         assert (samples.alpha.flatten(1).amax(1) > 127).all()
 
     def test_if_all_are_there_is_no_dataset(self, tmp_path: Path) -> None:
-        with pytest.raises(PosegenError, match="draw round-0: no picture shows a person"):
+        with pytest.raises(PosegenError, match="draw round-0: no picture shows a person with every limb"):
             generate(settings(renderer="blobs", renderer__fault="nobody"), tmp_path / "out")
         assert not list((tmp_path / "out").rglob("dataset.json"))

@@ -171,8 +171,8 @@ class TestDirectory:
         """A copy of s0's NeRF under another name: the run's renderer draws it, and nobody judges it."""
         nerf = tmp_path / "neighbour.safetensors"
         nerf.write_bytes(subject_file("s0").read_bytes())
-        company = {"loop__others": [str(nerf), "s3"], "loop__company": 0.5, "renderer": "anerf", "renderer__shrink": 4}
-        folder = generate(settings(loop__samples=8, camera__size=32, **company), tmp_path / "run")
+        company = {"loop__others": [str(nerf), "s3"], "loop__company": 0.5, "renderer": "anerf"}
+        folder = generate(settings(loop__samples=8, loop__real=1, camera__size=64, **company), tmp_path / "run")
         samples = generated.load(folder, joint_set="smpl24")
         shin = (samples.truth[:, 4] - samples.truth[:, 7]).norm(dim=-1)
         own, neighbour, mesh = shin.split([4, 2, 2])

@@ -26,7 +26,7 @@ def test_what_is_drawn_at_a_point_or_beside_it():
     """300 x 200 pixels, within 2 of each other: a person from (100, 50) to (150, 120)."""
     alpha = torch.zeros(1, 1, 200, 300)
     alpha[..., 50:120, 100:150] = 1
-    alpha[..., 150, 20] = 0.4
+    alpha[..., 150, 20] = 0.2
     inside, beside = [[120.0, 80], [98.5, 80], [149.5, 121.5]], [[97.5, 80], [149.5, 122.5], [20.5, 150.5], [-5, 80]]
     points = torch.tensor([*inside, *beside])
     assert shown(alpha, points[None]).tolist() == [[True] * 3 + [False] * 4]
