@@ -30,6 +30,7 @@ TINY: dict[str, Any] = {
     "feedback.w1": 1,
     "feedback.w2": 0.1,
     "feedback.w3": 0,
+    "feedback.w4": 0,
     "loop.rounds": 1,
     "loop.warmup": 5,
     "loop.iterations": 6,
