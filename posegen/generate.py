@@ -9,14 +9,13 @@ from torch import Tensor
 
 from posegen import alarms, losses
 from posegen.appearance import Appearance
-from posegen.body.joints import JOINT_SETS
 from posegen.datasets.generated import Samples, to_bytes
-from posegen.geometry import box_from_alpha, distances, frame, orbit, shown
+from posegen.geometry import box_from_alpha, distances, frame, orbit
+from posegen.loop import whole
 from posegen.protocols import PoseEstimator, Renderer
 from posegen.settings import CameraSettings
 
 BATCH = 32  # samples rendered at once
-LIMBS = JOINT_SETS["smpl24"].limbs
 
 
 @torch.no_grad()
@@ -70,7 +69,7 @@ def render_samples(
             person=torch.zeros(len(pose), dtype=torch.long, device=pose.device),
         )
         there = render.alpha.flatten(1).amax(1) > 0.5
-        samples = samples[there & shown(render.alpha, shot.project(joints)[:, list(LIMBS)]).all(1)].to("cpu")
+        samples = samples[there & whole(render, shot, joints)].to("cpu")
         yield samples if candidates == 1 else _hardest(samples, len(pose) // candidates)
 
 

@@ -24,7 +24,7 @@ from posegen.pool import PosePool
 from posegen.protocols import Discriminator, PoseEstimator, Prior, Renderer
 from posegen.seeding import stream
 from posegen.settings import Settings
-from posegen.types import Estimate
+from posegen.types import Camera, Estimate, Render
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +134,10 @@ class PoseGen:
         if self.mode == "score":
             sample = (_around(theta, s.sigma, rng), _around(view, s.sigma, rng))
         with torch.set_grad_enabled(self.mode == "rendered"):
-            estimate, whole = self.look(*sample, rng)
+            estimate, counts = self.look(*sample, rng)
         truth = self.renderer.body.joints(*sample, self.estimator.joint_set)
         error = losses.joint_error(estimate.joints, truth, self.joint_set)
-        loss = torch.where(whole, losses.feedback(error, s.scenario, s.c, s.clamp), s.c)
+        loss = torch.where(counts, losses.feedback(error, s.scenario, s.c, s.clamp), s.c)
         if self.mode == "score":
             return losses.score_function(loss.detach(), sample, (theta, view), s.sigma), error.detach().mean()
         return loss.mean(), error.detach().mean()
@@ -151,8 +151,7 @@ class PoseGen:
         render = self.renderer.render(theta, shot)
         image = self.appearance.compose(render, rng)
         estimate = self.estimator.predict(self.estimator.crop(image, box_from_alpha(render.alpha)))
-        limbs = shot.project(joints)[:, list(JOINT_SETS["smpl24"].limbs)]
-        return estimate, shown(render.alpha, limbs).all(1)
+        return estimate, whole(render, shot, joints)
 
     @torch.no_grad()
     def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -167,6 +166,11 @@ class PoseGen:
         loss.backward()
         nn.utils.clip_grad_norm_([p for group in adam.param_groups for p in group["params"]], self.settings.loop.clip)
         adam.step()
+
+
+def whole(render: Render, camera: Camera, joints: Tensor) -> Tensor:
+    """Whether every limb is drawn: (N,) of pictures by these cameras of joints smpl24 (N,24,3), world."""
+    return shown(render.alpha, camera.project(joints)[:, list(JOINT_SETS["smpl24"].limbs)]).all(1)
 
 
 def _around(mean: Tensor, sigma: float, rng: torch.Generator) -> Tensor:

@@ -140,8 +140,7 @@ def describe(folder: Path, *, repair: str = REPAIR, prefix: str = "") -> tuple[i
 
 
 def people(folder: Path, repair: str = REPAIR) -> list[str]:
-    """Who stands in the pictures of a dataset folder. Raises as ``describe`` does."""
-    describe(folder, repair=repair)
+    """Who stands in the pictures of a dataset folder that is whole. Raises AssetError if it does not say."""
     return [str(who) for who in read_json(folder / "dataset.json", repair, ("people",))["people"]]
 
 

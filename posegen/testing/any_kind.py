@@ -12,20 +12,29 @@ import torch
 
 from posegen import Options
 from posegen.assemble import PROTOCOLS
-from posegen.discovery import discover
+from posegen.discovery import Plugin, discover
 from posegen.testing.expect import require
 from posegen.testing.kit import Case
 
 HEAVY = ("torch", "numpy", "pydantic")
 
 
+def _target(case: Case) -> str:
+    return f"{case.component.__module__}:{case.component.__qualname__}"
+
+
+def _rows(case: Case) -> list[Plugin]:
+    """Where installed plugins declare this class."""
+    named = (case.kind, _target(case))
+    return [row for row in discover() if row.component and (row.kind, row.component.target) == named]
+
+
 def is_declared(case: Case) -> None:
     """An installed distribution declares this class, with a summary and a licence."""
-    target = f"{case.component.__module__}:{case.component.__qualname__}"
-    rows = [row for row in discover() if row.component and (row.kind, row.component.target) == (case.kind, target)]
+    rows = _rows(case)
     require(
         bool(rows),
-        f"no installed plugin declares a {case.kind} with target '{target}': yield posegen.Component from a "
+        f"no installed plugin declares a {case.kind} with target '{_target(case)}': yield posegen.Component from a "
         "posegen_components hook, name that module under [project.entry-points.posegen], and pip install it",
     )
     require(rows[0].status in ("ok", "ambiguous"), f"its plugin is {rows[0].status}: {rows[0].cause}")
@@ -35,9 +44,7 @@ def is_declared(case: Case) -> None:
 
 def import_is_light(case: Case) -> None:
     """Importing the module that its entry point names, as every command does, imports nothing heavy."""
-    target = f"{case.component.__module__}:{case.component.__qualname__}"
-    rows = (row for row in discover() if row.component and (row.kind, row.component.target) == (case.kind, target))
-    top = next((row.module for row in rows), case.component.__module__.partition(".")[0])
+    top = next((row.module for row in _rows(case)), case.component.__module__.partition(".")[0])
     code = f"import sys, {top}; print(*sorted(set({HEAVY}) & set(sys.modules)))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
