@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from posegen import plugins, proposals, protocols
 from posegen.config import COMPONENTS, DEFAULT, explain
-from posegen.datasets import open, registry
+from posegen.datasets import open, sources
 from posegen.discovery import discover, one_line
 from posegen.errors import PluginError, PosegenError, UsageError
 from posegen.layers import Key, Layer
@@ -75,8 +75,8 @@ def _check_names(settings: Settings, given: Layer) -> None:
     """Raises UsageError, with key and source, for a split or a dataset that does not exist, or is not replayed."""
     checks: dict[Key, Callable[[], object]] = {
         ("evaluate", "splits"): lambda: _check_splits(settings.evaluate),
-        ("evaluate", "datasets"): lambda: registry.judged(settings.evaluate.datasets),
-        ("retain", "dataset"): lambda: settings.retain.dataset and registry.parse(settings.retain.dataset),
+        ("evaluate", "datasets"): lambda: sources.judged(settings.evaluate.datasets),
+        ("retain", "dataset"): lambda: settings.retain.dataset and sources.parse(settings.retain.dataset),
         ("retain", "replay"): lambda: check_replay(settings),
     }
     for key, check in checks.items():

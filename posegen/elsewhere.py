@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from posegen.datasets import registry
+from posegen.datasets import sources
+from posegen.datasets.registry import place
 from posegen.files import read_json
 from posegen.scoring import stage
 
@@ -19,11 +20,17 @@ def measured(context: Context, when: str) -> dict[str, Any]:
     Each is an evaluation in a folder of its own, as ``posegen evaluate --dataset`` leaves it.
     """
     found = {}
-    for name, root in registry.judged(context.settings.evaluate.datasets):
-        folder = context.directory.datasets / name / when
-        request = stage.Request(name, root, out=folder, resume=(folder / "evaluation.json").is_file())
+    for dataset in sources.judged(context.settings.evaluate.datasets):
+        folder = context.directory.datasets / dataset.name / when
+        request = stage.Request(
+            dataset.name,
+            dataset.root,
+            options=dataset.options,
+            out=folder,
+            resume=(folder / "evaluation.json").is_file(),
+        )
         done = folder / "result.json"
-        found[name] = (
+        found[dataset.name] = (
             read_json(done, f"delete {folder} and run with --resume", ("protocol", "people", "all", "official"))
             if done.is_file()
             else stage.measure(context.estimator, context.settings, request, context.track.console)
@@ -33,8 +40,8 @@ def measured(context: Context, when: str) -> dict[str, Any]:
 
 def check(settings: Settings) -> None:
     """Raises a PosegenError for a dataset that is not there: before anything is written."""
-    for name, root in registry.judged(settings.evaluate.datasets):
-        registry.place(name, root)
+    for dataset in sources.judged(settings.evaluate.datasets):
+        place(dataset.name, dataset.root)
 
 
 def compared(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:

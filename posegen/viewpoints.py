@@ -33,6 +33,7 @@ Axes = Literal["joints", "pelvis"]
 Angles = NDArray[np.float64]
 AZIMUTHS, ELEVATIONS = 24, 12
 """Bins of a histogram: of azimuth, and of the sine of elevation, so that all of them cover the same area."""
+TRUNK = ("hip", "shoulder")
 _SHORT = 1e-4  # metres: hips that coincide have no axis
 
 
@@ -78,7 +79,7 @@ def body_to_camera(record: Record, axes: Axes) -> Tensor | None:
     """R (3,3) of one person, float64; None where the record has nothing to find it from."""
     if axes == "pelvis":
         return None if record.pose is None else rotvec_to_rotmat(record.pose[0].double())
-    if record.joints is None or record.joint_set is None:
+    if record.joints is None or record.joint_set is None or not _trunk_is_seen(record.visible, record.joint_set):
         return None
     return trunk_axes(record.joints[None].double(), record.joint_set)[0]
 
@@ -156,6 +157,12 @@ def bin_name(azimuth: float, elevation: float) -> str:
 def roll_name(roll: float) -> str:
     """How a body lies in the picture, in words, for tables: upright within 45 degrees, upside down from 135 on."""
     return "upright" if abs(roll) < 45 else "tilted" if abs(roll) < 135 else "upside down"
+
+
+def _trunk_is_seen(visible: Tensor | None, joint_set: str) -> bool:
+    """Whether hips and shoulders have a place: one that was not found lies anywhere."""
+    places = dict(zip(LIMBS, JOINT_SETS[joint_set].limbs, strict=True))
+    return visible is None or bool(visible[[place for name, place in places.items() if name.endswith(TRUNK)]].all())
 
 
 def _every(dataset: Dataset, every: int) -> Iterator[Record]:

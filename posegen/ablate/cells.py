@@ -11,7 +11,7 @@ from posegen import config
 from posegen.ablate.recipe import Ablation
 from posegen.assemble import complete
 from posegen.config import to_toml
-from posegen.datasets import registry
+from posegen.datasets import sources
 from posegen.errors import UsageError, nearest
 from posegen.evaluate import METRICS
 from posegen.rundir import RunDirectory
@@ -86,7 +86,7 @@ def result(cell: Cell) -> dict[str, Any] | None:
 
 
 def _check_metrics(ablation: Ablation, settings: Settings) -> None:
-    datasets = tuple(dataset for dataset, _ in registry.judged(settings.evaluate.datasets))
+    datasets = tuple(dataset.name for dataset in sources.judged(settings.evaluate.datasets))
     splits = settings.evaluate.splits + datasets
     for metric in ablation.keys.metrics:
         split, _, name = metric.partition(".")

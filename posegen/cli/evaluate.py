@@ -83,14 +83,14 @@ def evaluate(
 
         stages.evaluate(settings, by=tuple(by or ()), console=screen.out())
         return
-    from posegen.datasets import registry
-
-    name, root = registry.parse(dataset)
+    from posegen.datasets.sources import parse
     from posegen.scoring import stage
 
+    source = parse(dataset)
     request = stage.Request(
-        dataset=name,
-        root=root,
+        dataset=source.name,
+        root=source.root,
+        options=source.options,
         split=split,
         protocol=protocol,
         **{name: value for name, value in (("batch", batch), ("workers", workers)) if value is not None},

@@ -39,9 +39,9 @@ def viewpoints(
     if every < 1:
         raise UsageError("--every counts from 1", "--every 1 takes everybody")
     from posegen.cli import screen
-    from posegen.datasets import registry
+    from posegen.datasets.sources import parse
 
-    chosen = [registry.parse(text) for text in datasets]
+    chosen = [parse(text) for text in datasets]
     from posegen.report import cameras
 
     console = screen.out()

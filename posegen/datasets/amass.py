@@ -168,7 +168,7 @@ def _files(root: Path, split: str, release: str | None) -> tuple[Release, list[P
     if len(held) > 1:
         raise AssetError(
             f"{root} holds both SMPL-H and SMPL-X files: which are meant? Their motions are the same",
-            "keep them in two folders, or give release='smplh' or 'smplx'",
+            "keep them in two folders, or say which: amass:PATH?release=smplh",
         )
     subsets = sorted({path.relative_to(root).parts[0] for path in found[held[0]]})
     if same := twins(subsets):

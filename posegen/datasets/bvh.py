@@ -47,6 +47,7 @@ class Bvh:
     """``root``: a folder of BVH files, subfolders included, or one file; read one at a time.
 
     rest: (24,3) rest joints of the body that is to move; without them, SMPL's rest pose is taken for an exact T.
+    metres_per_unit: where the length of a leg should not decide.
     Raises UsageError for another split, AssetError, naming file and line or joint, for a file that cannot be used.
     """
 
@@ -57,6 +58,8 @@ class Bvh:
     ) -> None:
         if split != "all":
             raise UsageError(f"BVH files have no split '{split}'", "leave the split out")
+        if metres_per_unit is not None and not 0 < metres_per_unit < np.inf:
+            raise UsageError(f"bvh: metres_per_unit = {metres_per_unit} is no length", "0.01 for centimetres")
         self.split, self._unit, self._rest = split, metres_per_unit, _rest_directions(rest)
         self._root = root if root.is_dir() else root.parent
         self.files = sorted(root.rglob("*.[bB][vV][hH]")) if root.is_dir() else [root]
@@ -168,7 +171,7 @@ def _unit(path: Path, places: Array, names: dict[str, int]) -> float:
     if len(fitting) != 1:
         raise AssetError(
             f"{path}: a leg is {leg:.3g} long, which fits none of {', '.join(UNITS)}: in which unit is it?",
-            "give metres_per_unit",
+            "say it: bvh:PATH?metres_per_unit=0.01",
         )
     return fitting[0]
 

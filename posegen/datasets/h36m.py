@@ -46,6 +46,8 @@ class Human36M:
             raise UsageError(f"Human3.6M has no split '{split}'", nearest(split, tuple(SUBJECTS)) or "test or train")
         if layout not in (None, *LAYOUTS):
             raise UsageError(f"there is no layout '{layout}' of Human3.6M", f"layouts: {', '.join(LAYOUTS)}")
+        if step < 1:
+            raise UsageError(f"h36m: step = {step}", "every frame is step=1")
         self.split = split
         spin = next((root / name for name in FILES[split] if (root / name).is_file()), None)
         videopose = next((p for p in (root, root / "data") if (p / "data_3d_h36m.npz").is_file()), None)

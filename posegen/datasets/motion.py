@@ -10,7 +10,8 @@ from torch import Tensor
 
 from posegen.datasets.amass import Amass
 from posegen.datasets.bvh import Bvh
-from posegen.datasets.registry import known, parse
+from posegen.datasets.registry import place
+from posegen.datasets.sources import parse
 from posegen.errors import UsageError, nearest
 from posegen.types import Clip
 
@@ -24,18 +25,13 @@ def read_motion(source: str, rest: Tensor) -> list[Clip]:
     rest: (24,3) rest joints of the body that will take the poses. Raises UsageError for another source; AssetError,
     naming file and key, for files that cannot be used.
     """
-    from posegen import assets
-
-    if source.partition(":")[0] not in MOTION:
-        name = source.partition(":")[0]
+    name = source.partition(":")[0].partition("?")[0]
+    if name not in MOTION:
         hint = nearest(name, MOTION) or "give amass, amass:PATH or bvh:PATH"
         raise UsageError(f"real_poses = '{source}' names no motion data", hint)
-    name, root = parse(source)
-    if root is None:
-        if not known(name).asset:
-            raise UsageError(f"real_poses = '{source}' does not say where the files are", f"give {name}:PATH")
-        root = assets.find(known(name).asset)
-    dataset: Any = Amass(root) if name == "amass" else Bvh(root, rest=rest)
+    found = parse(source)
+    root = place(found.name, found.root)
+    dataset: Any = Amass(root, **found.options) if found.name == "amass" else Bvh(root, rest=rest, **found.options)
     stride = max(1, math.ceil(len(dataset) / MOST_POSES))
     return [_thinned(clip, stride) for clip in dataset.clips()]
 

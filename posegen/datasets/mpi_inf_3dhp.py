@@ -76,6 +76,8 @@ class Mpi3DHP:
         skeleton = skeleton or ("universal" if split == "test" else "real")
         if skeleton not in SKELETONS:
             raise UsageError(f"there is no skeleton '{skeleton}'", f"skeletons: {', '.join(SKELETONS)}")
+        if step < 1:
+            raise UsageError(f"3dhp: step = {step}", "every frame is step=1")
         self.split, self._key = split, SKELETONS[skeleton]
         if split == "test":
             inside = root / "mpi_inf_3dhp_test_set"

@@ -1,20 +1,19 @@
-"""The datasets by name: where each one's loader is, its splits, and the protocols that judge it.
+"""The datasets by name: where each one's loader is, its splits, its options, and the protocols that judge it.
 
-A loader is a ``posegen.datasets.records.Dataset`` that is built as ``Loader(root, split)``, with ``options`` where an
-entry has some. Its module is imported when the dataset is opened, not before.
+A loader is a ``posegen.datasets.records.Dataset`` that is built as ``Loader(root, split, **options)``. Its module is
+imported when the dataset is opened, not before.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from posegen import assets
 from posegen.errors import AssetError, UsageError, nearest
-from posegen.files import home
 
 if TYPE_CHECKING:
     from posegen.datasets.records import Dataset
@@ -26,8 +25,8 @@ class KnownDataset:
 
     target: ``module:Class`` of its loader.  splits: the usual one for an evaluation first.  protocols: the default one
     first, none where there is nothing to judge.  asset: the registered folder, empty for data without a fixed place.
-    options: keyword arguments of the loader beside root and split.  scans: it tells its ``progress``.  posed: a record
-    can have SMPL's pose, and so the joints of any set.
+    fixed: keyword arguments of the loader that make this dataset of it.  options: those that a user may give, and what
+    each takes.  scans: it tells its ``progress``.  posed: a record can have SMPL's pose, and so the joints of any set.
     """
 
     name: str
@@ -36,7 +35,8 @@ class KnownDataset:
     splits: tuple[str, ...] = ("all",)
     protocols: tuple[str, ...] = ()
     asset: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, type[str] | type[int] | type[float]] = field(default_factory=dict)
     scans: bool = False
     posed: bool = True
 
@@ -88,6 +88,7 @@ DATASETS: dict[str, KnownDataset] = {
             ("test", "train"),
             ("3dhp/official", "3dhp/spin", "3dhp/limbs"),
             "mpi-inf-3dhp",
+            options={"skeleton": str, "step": int},
             posed=False,
         ),
         KnownDataset(
@@ -97,6 +98,7 @@ DATASETS: dict[str, KnownDataset] = {
             ("test", "train"),
             ("h36m/p1", "h36m/p2", "h36m/videopose3d", "h36m/limbs"),
             "h36m",
+            options={"layout": str, "step": int},
         ),
         KnownDataset(
             "amass",
@@ -104,6 +106,7 @@ DATASETS: dict[str, KnownDataset] = {
             "AMASS motion capture: poses without images",
             ("all", "train", "validation", "test"),
             asset="amass",
+            options={"fps": float, "trim": float, "hands": str, "release": str},
             scans=True,
         ),
         KnownDataset(
@@ -114,12 +117,18 @@ DATASETS: dict[str, KnownDataset] = {
             asset="surreal",
             scans=True,
         ),
-        KnownDataset("bvh", "posegen.datasets.bvh:Bvh", "a folder of BVH motion files: poses without images"),
+        KnownDataset(
+            "bvh",
+            "posegen.datasets.bvh:Bvh",
+            "a folder of BVH motion files: poses without images",
+            options={"metres_per_unit": float},
+        ),
         KnownDataset(
             "npz",
             "posegen.datasets.npz:Npz",
             "an npz of SPIN, BEDLAM or 4D-Humans, images beside it",
             protocols=("npz/limbs",),
+            options={"part_order": str},
         ),
         KnownDataset(
             "generated",
@@ -137,26 +146,6 @@ def known(name: str) -> KnownDataset:
         hint = nearest(name, tuple(DATASETS)) or f"choose among {', '.join(DATASETS)}"
         raise UsageError(f"there is no dataset '{name}'", hint)
     return DATASETS[name]
-
-
-def parse(text: str) -> tuple[str, Path | None]:
-    """``name`` or ``name:PATH``, as a user writes it -> name and path. Raises UsageError for an unknown name."""
-    name, _, path = text.partition(":")
-    return known(name).name, home(path) if path else None
-
-
-def judged(texts: Iterable[str]) -> list[tuple[str, Path | None]]:
-    """Datasets, each as a user writes it, to judge an estimator on -> names and paths.
-
-    Raises UsageError for one that is unknown, named twice, or without images.
-    """
-    found = [parse(text) for text in texts]
-    for i, (name, _) in enumerate(found):
-        if not DATASETS[name].protocols:
-            raise UsageError(f"dataset '{name}' has no images to judge an estimator on", "like 3dpw, agora, 3dhp")
-        if any(name == other for other, _ in found[:i]):
-            raise UsageError(f"dataset '{name}' is named twice", "posegen evaluate --dataset  measures another copy")
-    return found
 
 
 def place(name: str, root: Path | None) -> Path:
@@ -183,12 +172,13 @@ def open_dataset(
     split: str | None = None,
     root: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """One split of a dataset, lazily; the usual one without ``split``, from the registered folder without ``root``.
 
     progress: called with the number of files scanned, and of all, where the loader has to look into each of them.
-    Raises UsageError for an unknown name or split, AssetError where nothing is registered or what is there cannot be
-    this dataset.
+    options: keyword arguments of its loader. Raises UsageError for an unknown name, split or option's value, AssetError
+    where nothing is registered or what is there cannot be this dataset.
     """
     entry = known(name)
     split = split or entry.splits[0]
@@ -200,7 +190,7 @@ def open_dataset(
     loader = getattr(importlib.import_module(module), attribute)
     telling = {"progress": progress} if entry.scans else {}
     try:
-        dataset: Dataset = loader(root, split, **entry.options, **telling)
+        dataset: Dataset = loader(root, split, **entry.fixed, **(options or {}), **telling)
     except AssetError as error:
         if given:  # the loaders' advice is for a folder that is registered
             error.hint = error.hint.replace(f"posegen assets set {entry.asset} ", f"give {name}:")

@@ -14,7 +14,8 @@ from torch import Tensor
 from posegen.datasets.generated import Samples, concatenate, to_bytes
 from posegen.datasets.photos import read_picture
 from posegen.datasets.records import Dataset, Record
-from posegen.datasets.registry import known, open_dataset, parse
+from posegen.datasets.registry import known
+from posegen.datasets.sources import parse
 from posegen.errors import UsageError
 from posegen.geometry import resample, rotmat_to_rotvec, rotvec_to_rotmat, square
 
@@ -31,13 +32,13 @@ def open_source(source: str, joint_set: str) -> Dataset:
 
     Raises as ``open_dataset`` does, and UsageError where no record can have a picture, or labels for this joint set.
     """
-    name, root = parse(source)
-    entry = known(name)
+    found = parse(source)
+    entry = known(found.name)
     if not entry.protocols:
-        raise _unfit(name, "pictures")
-    dataset = open_dataset(name, "train" if "train" in entry.splits else entry.splits[0], root)
+        raise _unfit(entry.name, "pictures")
+    dataset = found.open("train" if "train" in entry.splits else None)
     if not entry.posed and dataset[0].joint_set != joint_set:
-        raise _unfit(name, _labels(joint_set))
+        raise _unfit(entry.name, _labels(joint_set))
     return dataset
 
 

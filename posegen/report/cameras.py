@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from posegen import viewpoints
-from posegen.datasets.registry import open_dataset
+from posegen.datasets.sources import Source
 from posegen.errors import UsageError
 from posegen.files import disk_error
 from posegen.report import sphere
@@ -17,24 +17,24 @@ from posegen.track import Track
 
 
 def compare(
-    chosen: Sequence[tuple[str, Path | None]],
+    chosen: Sequence[Source],
     split: str | None,
     axes: viewpoints.Axes,
     every: int,
     out: Path,
     console: Console,
 ) -> list[tuple[str, ...]]:
-    """Read the datasets, given by name and folder, and write ``out``.
+    """Read the datasets, and write ``out``.
 
     Raises UsageError where something is in ``out`` already, PosegenError as the loaders do.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is not empty", "choose another --out")
     track, labels, found = Track(None, console), [], []
-    for name, root in chosen:
-        with track.scan(f"scan {name}") as progress:
-            dataset = open_dataset(name, split, root, progress)
-        label = f"{name} {root.name if root and dataset.split == 'all' else dataset.split}"
+    for source in chosen:
+        with track.scan(f"scan {source.name}") as progress:
+            dataset = source.open(split, progress)
+        label = f"{source.name} {source.root.name if source.root and dataset.split == 'all' else dataset.split}"
         labels.append(label)
         if (again := labels.count(label)) > 1:
             label = f"{label} {again}"

@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class Request:
     """What to evaluate on, and what to keep.
 
     protocol: without, the dataset's first that the estimator can be judged by.  limit: the first so many people.
-    by: groupings to print.  out: the folder of results, None for none.
+    by: groupings to print.  out: the folder of results, None for none.  options: of the dataset's loader.
     """
 
     dataset: str
@@ -56,6 +56,7 @@ class Request:
     save_predictions: bool = False
     agora_predictions: bool = False
     resume: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def evaluate(settings: Settings, request: Request, console: Console | None = None) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def measure(
     """``evaluate`` for an estimator that is there already. Torch's own generators are seeded anew for each part."""
     track = Track(None, console)
     with track.scan(f"scan {request.dataset}") as progress:
-        dataset = open_dataset(request.dataset, request.split, request.root, progress)
+        dataset = open_dataset(request.dataset, request.split, request.root, progress, request.options)
     if estimator.module is not None:
         estimator.module.requires_grad_(False).eval()
     can = abilities(estimator)
@@ -156,6 +157,7 @@ class _Evaluation:
             "weights": summary.weights(self.estimator),
             "options": to_table(self.settings)["estimator"],
             "dataset": self.request.dataset,
+            "dataset_options": dict(self.request.options),
             "split": self.dataset.split,
             "protocol": self.protocol.name,
             "judged": people,

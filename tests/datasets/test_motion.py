@@ -41,6 +41,18 @@ def test_amass_files_become_real_poses(tmp_path):
     assert all(clip.poses.shape[1:] == (24, 3) for clip in clips)
 
 
+def test_options_of_the_loader_follow_a_question_mark(tmp_path):
+    root = amass(tmp_path / "AMASS")
+    assert [clip.fps for clip in read_motion(f"amass:{root}?fps=5,trim=0", REST)] == [5.0, 5.0]
+    bvh(tmp_path / "a.bvh", Skeleton(CMU, unit=0.3), count=3)
+    with pytest.raises(AssetError, match="in which unit") as caught:
+        read_motion(f"bvh:{tmp_path}", REST)
+    option = caught.value.hint.partition("?")[2]
+    (clip,) = read_motion(f"bvh:{tmp_path}?{option}", REST)
+    assert option == "metres_per_unit=0.01"
+    assert clip.root_translation.isfinite().all()
+
+
 def test_more_poses_than_memory_should_hold_are_thinned_evenly(tmp_path, monkeypatch):
     bvh(tmp_path / "a.bvh", Skeleton(CMU), count=9)
     (whole,) = read_motion(f"bvh:{tmp_path}", REST)
@@ -56,9 +68,10 @@ def test_more_poses_than_memory_should_hold_are_thinned_evenly(tmp_path, monkeyp
         ("3dpw:x", UsageError, "real_poses = '3dpw:x' names no motion data", "give amass"),
         ("amas:x", UsageError, "names no motion data", "did you mean 'amass'?"),
         ("", UsageError, "names no motion data", "give amass"),
-        ("bvh", UsageError, "does not say where the files are", "give bvh:PATH"),
+        ("bvh", UsageError, "no registered place", "bvh:PATH"),
         ("amass", AssetError, "asset 'amass' is not registered", "posegen assets set amass PATH"),
-        ("bvh:/nowhere", AssetError, "/nowhere cannot be read", "path"),
+        ("bvh:/nowhere", AssetError, "/nowhere does not exist", "give bvh:PATH"),
+        ("bvh?metres_per_unit=1", UsageError, "no registered place", "bvh:PATH"),
     ],
 )
 def test_a_source_that_is_wrong_is_told_with_its_repair(source, error, message, hint):

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,16 @@ def test_somebody_without_a_trunk_is_counted_and_left_out():
     flat = Record("made/9/0", joints=torch.zeros_like(other.joints), joint_set="coco17")
     found = collect(Listed([good, flat, Record("made/8/0")]))
     assert (len(found), found.skipped, found.keys) == (1, 2, ("made/0/0",))
+
+
+def test_somebody_whose_trunk_was_not_found_is_left_out_and_whose_hand_was_not_is_counted():
+    (good,), names = seen(torch.zeros(1, 3)), JOINT_SETS["coco17"].joints
+    records = [
+        replace(good, key=lost, visible=torch.tensor([name != lost for name in names]))
+        for lost in ("left_hip", "left_wrist")
+    ]
+    found = collect(Listed(records))
+    assert (found.keys, found.skipped) == (("left_wrist",), 1)
 
 
 def test_motion_without_a_camera_has_no_viewpoints():
