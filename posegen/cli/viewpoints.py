@@ -20,7 +20,7 @@ def viewpoints(
         ),
     ],
     split: Annotated[
-        str | None, typer.Option("--split", help="Of every dataset.", show_default="each one's test split")
+        str | None, typer.Option("--split", help="Of every dataset.", show_default="each one's usual split")
     ] = None,
     axes: Annotated[
         str,

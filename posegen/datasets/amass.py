@@ -43,7 +43,7 @@ Z_UP_TO_Y_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 class Amass:
     """One split: a scan of the files' headers is kept between runs, and one file is held at a time.
 
-    fps: frames a second at most; by whole strides as in VIBE, so that 120 gives 30 for 25. None keeps all of them.
+    fps: frames a second at least; by whole strides as in VIBE, so that 120 gives 30 for 25. None keeps all of them.
     trim: the share of frames dropped at either end, often calibration poses; 0.1 in AMASS's own preparation.
     hands: SMPL's hand joints are ``zero``, or ``index1``: the index fingers' first joints, as VIBE has it.
     release: ``smplh`` or ``smplx``; needed where a folder holds both.

@@ -79,6 +79,25 @@ def test_an_aligned_crop_undoes_a_turn_of_the_image(estimator, people) -> None:
     assert distance(estimator.predict(estimator.crop(turned, box)).joints, expected) > 0.2
 
 
+@torch.no_grad()
+def test_a_second_look_at_people_who_lie_sees_them_better(estimator, people) -> None:
+    image, teacher = people
+    n, size = len(image), image.shape[-1]
+    angle = torch.linspace(-1.5, 1.5, n)
+    centre, side = torch.full((n, 2), size / 2), torch.full((n,), float(size))
+    turned, true = resample(image, centre, side, size, angle=-angle), turn(teacher, angle)
+    twice = BlazePose(BlazePose.Options(looks=2))
+    assert distance(twice.predict(turned).joints, true) < 0.9 * distance(estimator.predict(turned).joints, true)
+
+
+def test_a_second_look_is_not_learned_from(estimator, people) -> None:
+    twice = BlazePose(BlazePose.Options(looks=2))
+    image = people[0][:2]
+    assert torch.equal(twice.predict(image).joints, estimator.predict(image).joints)
+    with torch.no_grad():
+        assert not torch.equal(twice.predict(image).joints, estimator.predict(image).joints)
+
+
 def test_lean_is_the_clockwise_angle_from_up() -> None:
     points = torch.zeros(3, 33, 2)
     up = torch.tensor([[0.0, -1.0], [1.0, 0.0], [-1.0, -1.0]])  # pixels: y points down

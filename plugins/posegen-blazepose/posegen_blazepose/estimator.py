@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +43,9 @@ class BlazePose:
         freeze: tuple[str, ...] = ("*.bias", "world.*", "screen.*", "person.*")
         """Patterns of the names of parameters that fine-tuning leaves as they are. With biases and the last layer free,
         the network learns first that people without a visible face turn their back, and unlearns real photographs."""
+        looks: Literal[1, 2] = 1
+        """2 looks at every picture twice where nothing is learned from it: the second time turned so that the person,
+        as first seen, stands upright. The published pipeline turns it by what it saw a frame before."""
         scale: float = Field(1.25, gt=0)
         """Side of the crop over the longer side of the person's box."""
         checkpoint: Path | None = None
@@ -75,11 +79,17 @@ class BlazePose:
 
         ``angle`` (N,) is the one that the crop was turned by: the joints are turned back.
         """
+        seen = self._look(crop)
+        if self.options.looks == 2 and not torch.is_grad_enabled():
+            leaning = lean(seen.joints[..., :2])
+            middle = crop.new_full((len(crop), 2), SIZE / 2)
+            seen = self._look(resample(crop, middle, crop.new_full((len(crop),), float(SIZE)), SIZE, angle=leaning))
+            seen = replace(seen, joints=turn(seen.joints, leaning))
+        return seen if angle is None else replace(seen, joints=turn(seen.joints, angle))
+
+    def _look(self, crop: Tensor) -> Estimate:
         points = self.module(crop.contiguous(memory_format=torch.channels_last))
-        joints = points.world[:, :LANDMARKS]
-        if angle is not None:
-            joints = turn(joints, angle)
-        return Estimate(joints=joints, visibility=points.screen[:, :LANDMARKS, 3].sigmoid())
+        return Estimate(joints=points.world[:, :LANDMARKS], visibility=points.screen[:, :LANDMARKS, 3].sigmoid())
 
 
 def _variant(checkpoint: Checkpoint) -> str | None:
@@ -89,7 +99,7 @@ def _variant(checkpoint: Checkpoint) -> str | None:
 
 
 def lean(keypoints: Tensor) -> Tensor:
-    """Landmarks in the image (N,33,2), pixels -> (N,) radians by which hips to shoulders leans clockwise from up."""
+    """Landmarks x right, y down (N,33,2), in any unit -> (N,) radians by which hips to shoulders leans clockwise."""
     up = keypoints[:, SHOULDERS].mean(1) - keypoints[:, HIPS].mean(1)
     return torch.atan2(up[:, 0], -up[:, 1])
 
