@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from posegen.datasets import sources
-from posegen.datasets.registry import place
 from posegen.files import read_json
 from posegen.scoring import stage
 
@@ -22,13 +21,7 @@ def measured(context: Context, when: str) -> dict[str, Any]:
     found = {}
     for dataset in sources.judged(context.settings.evaluate.datasets):
         folder = context.directory.datasets / dataset.name / when
-        request = stage.Request(
-            dataset.name,
-            dataset.root,
-            options=dataset.options,
-            out=folder,
-            resume=(folder / "evaluation.json").is_file(),
-        )
+        request = stage.Request(dataset, out=folder, resume=(folder / "evaluation.json").is_file())
         done = folder / "result.json"
         found[dataset.name] = (
             read_json(done, f"delete {folder} and run with --resume", ("protocol", "people", "all", "official"))
@@ -41,7 +34,7 @@ def measured(context: Context, when: str) -> dict[str, Any]:
 def check(settings: Settings) -> None:
     """Raises a PosegenError for a dataset that is not there: before anything is written."""
     for dataset in sources.judged(settings.evaluate.datasets):
-        place(dataset.name, dataset.root)
+        dataset.place()
 
 
 def compared(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:

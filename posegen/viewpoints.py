@@ -33,7 +33,6 @@ Axes = Literal["joints", "pelvis"]
 Angles = NDArray[np.float64]
 AZIMUTHS, ELEVATIONS = 24, 12
 """Bins of a histogram: of azimuth, and of the sine of elevation, so that all of them cover the same area."""
-TRUNK = ("hip", "shoulder")
 _SHORT = 1e-4  # metres: hips that coincide have no axis
 
 
@@ -66,8 +65,7 @@ def trunk_axes(joints: Tensor, joint_set: str) -> Tensor:
 
     NaN where the hips, or hips and shoulders, coincide.
     """
-    places = dict(zip(LIMBS, JOINT_SETS[joint_set].limbs, strict=True))
-    point = {name: joints[:, i] for name, i in places.items()}
+    point = {name: joints[:, i] for name, i in _places(joint_set).items()}
     up = point["left_shoulder"] + point["right_shoulder"] - point["left_hip"] - point["right_hip"]
     up = _unit(up)
     left = point["left_hip"] - point["right_hip"]
@@ -161,8 +159,13 @@ def roll_name(roll: float) -> str:
 
 def _trunk_is_seen(visible: Tensor | None, joint_set: str) -> bool:
     """Whether hips and shoulders have a place: one that was not found lies anywhere."""
-    places = dict(zip(LIMBS, JOINT_SETS[joint_set].limbs, strict=True))
-    return visible is None or bool(visible[[place for name, place in places.items() if name.endswith(TRUNK)]].all())
+    trunk = [place for name, place in _places(joint_set).items() if name.endswith(("hip", "shoulder"))]
+    return visible is None or bool(visible[trunk].all())
+
+
+def _places(joint_set: str) -> dict[str, int]:
+    """Limb joint -> its place in a joint set."""
+    return dict(zip(LIMBS, JOINT_SETS[joint_set].limbs, strict=True))
 
 
 def _every(dataset: Dataset, every: int) -> Iterator[Record]:

@@ -86,11 +86,8 @@ def evaluate(
     from posegen.datasets.sources import parse
     from posegen.scoring import stage
 
-    source = parse(dataset)
     request = stage.Request(
-        dataset=source.name,
-        root=source.root,
-        options=source.options,
+        parse(dataset),
         split=split,
         protocol=protocol,
         **{name: value for name, value in (("batch", batch), ("workers", workers)) if value is not None},

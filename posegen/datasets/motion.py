@@ -10,7 +10,6 @@ from torch import Tensor
 
 from posegen.datasets.amass import Amass
 from posegen.datasets.bvh import Bvh
-from posegen.datasets.registry import place
 from posegen.datasets.sources import parse
 from posegen.errors import UsageError, nearest
 from posegen.types import Clip
@@ -30,8 +29,8 @@ def read_motion(source: str, rest: Tensor) -> list[Clip]:
         hint = nearest(name, MOTION) or "give amass, amass:PATH or bvh:PATH"
         raise UsageError(f"real_poses = '{source}' names no motion data", hint)
     found = parse(source)
-    root = place(found.name, found.root)
-    dataset: Any = Amass(root, **found.options) if found.name == "amass" else Bvh(root, rest=rest, **found.options)
+    root = found.place()
+    dataset: Any = Amass(root, **found.options) if name == "amass" else Bvh(root, rest=rest, **found.options)
     stride = max(1, math.ceil(len(dataset) / MOST_POSES))
     return [_thinned(clip, stride) for clip in dataset.clips()]
 

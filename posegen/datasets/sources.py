@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posegen.datasets.registry import DATASETS, known, open_dataset
+from posegen.datasets.registry import DATASETS, known, open_dataset, place
 from posegen.errors import UsageError, nearest
 from posegen.files import home
 
@@ -24,6 +24,10 @@ class Source:
     name: str
     root: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def place(self) -> Path:
+        """Where it is, as ``registry.place``."""
+        return place(self.name, self.root)
 
     def open(self, split: str | None = None, progress: Callable[[int, int], None] | None = None) -> Dataset:
         """As ``registry.open_dataset``."""

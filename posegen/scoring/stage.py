@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from posegen import assemble, assets
 from posegen.checkpoint import save_arrays
 from posegen.config import to_table
 from posegen.datasets.records import Dataset, Record
-from posegen.datasets.registry import known, open_dataset
+from posegen.datasets.registry import known
+from posegen.datasets.sources import Source
 from posegen.errors import UsageError, nearest
 from posegen.protocols import PoseEstimator
 from posegen.report import scores, summary
@@ -41,11 +42,10 @@ class Request:
     """What to evaluate on, and what to keep.
 
     protocol: without, the dataset's first that the estimator can be judged by.  limit: the first so many people.
-    by: groupings to print.  out: the folder of results, None for none.  options: of the dataset's loader.
+    by: groupings to print.  out: the folder of results, None for none.
     """
 
-    dataset: str
-    root: Path | None = None
+    source: Source
     split: str | None = None
     protocol: str | None = None
     batch: int = 32
@@ -56,15 +56,14 @@ class Request:
     save_predictions: bool = False
     agora_predictions: bool = False
     resume: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def evaluate(settings: Settings, request: Request, console: Console | None = None) -> dict[str, Any]:
     """-> the content of ``result.json``. Raises PosegenError: an option, a missing file, damaged data."""
     if request.protocol is not None:
-        _of(request.dataset, request.protocol)
+        _of(request.source.name, request.protocol)
     else:
-        _protocols(request.dataset)
+        _protocols(request.source.name)
     device = assemble.usable_device(settings.device)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
@@ -77,23 +76,23 @@ def measure(
 ) -> dict[str, Any]:
     """``evaluate`` for an estimator that is there already. Torch's own generators are seeded anew for each part."""
     track = Track(None, console)
-    with track.scan(f"scan {request.dataset}") as progress:
-        dataset = open_dataset(request.dataset, request.split, request.root, progress, request.options)
+    with track.scan(f"scan {request.source.name}") as progress:
+        dataset = request.source.open(request.split, progress)
     if estimator.module is not None:
         estimator.module.requires_grad_(False).eval()
     can = abilities(estimator)
     _check(request, dataset, can)
     if request.protocol is None:
-        protocol, warning = _first(request.dataset, can, settings.estimator.name)
+        protocol, warning = _first(request.source.name, can, settings.estimator.name)
         if warning:
             track.console.print(f"[yellow]{warning}[/]", highlight=False)
     else:
-        protocol = _of(request.dataset, request.protocol)
+        protocol = _of(request.source.name, request.protocol)
         if not can.satisfy(protocol):
             raise UsageError(
                 f"{protocol.name} compares joints of {protocol.joint_set}; {settings.estimator.name} gives "
                 f"{can.joint_set} and no body",
-                f"--protocol {request.dataset}/limbs  compares the 12 limbs that both have, and says so",
+                f"--protocol {request.source.name}/limbs  compares the 12 limbs that both have, and says so",
             )
     return _Evaluation(settings, request, dataset, protocol, estimator, track).run()
 
@@ -101,9 +100,9 @@ def measure(
 def _check(request: Request, dataset: Dataset, can: Abilities) -> None:
     """Raises UsageError for what would fail, or mean nothing, when everybody is measured."""
     groups = dataset[0].groups if len(dataset) else {}
-    scores.check_groupings(request.dataset, request.by, (*groups, "viewpoint"))
-    if request.agora_predictions and known(request.dataset).asset != "agora":
-        raise UsageError(f"AGORA's server does not take predictions on {request.dataset}", "--dataset agora")
+    scores.check_groupings(request.source.name, request.by, (*groups, "viewpoint"))
+    if request.agora_predictions and known(request.source.name).asset != "agora":
+        raise UsageError(f"AGORA's server does not take predictions on {request.source.name}", "--dataset agora")
     if request.agora_predictions and not can.body:
         raise UsageError("AGORA's server takes meshes, which this estimator does not give", "an estimator with a body")
 
@@ -156,8 +155,8 @@ class _Evaluation:
             "estimator": self.settings.estimator.name,
             "weights": summary.weights(self.estimator),
             "options": to_table(self.settings)["estimator"],
-            "dataset": self.request.dataset,
-            "dataset_options": dict(self.request.options),
+            "dataset": self.request.source.name,
+            "dataset_options": dict(self.request.source.options),
             "split": self.dataset.split,
             "protocol": self.protocol.name,
             "judged": people,
@@ -167,7 +166,7 @@ class _Evaluation:
     def columns(self, judge: Judge, folder: Folder | None, total: int) -> tuple[Columns, dict[str, int]]:
         """All rows, part by part, and how many people are left out: by the protocol, and for want of joints."""
         parts, left_out = [], Counter[str]()
-        with self.track.phase(f"{self.request.dataset} {self.dataset.split}", total) as phase:
+        with self.track.phase(f"{self.request.source.name} {self.dataset.split}", total) as phase:
             for index, first in enumerate(range(0, total, PART)):
                 last = min(first + PART, total)
 

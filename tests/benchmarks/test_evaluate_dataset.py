@@ -13,6 +13,7 @@ from datasets.fixtures_threedpw import skeleton, threedpw
 from PIL import Image
 from posegen_blazepose.estimator import BlazePose
 
+from posegen.datasets.sources import Source
 from posegen.scoring.stage import Request, measure
 from posegen.settings import Settings
 
@@ -77,7 +78,7 @@ def test_loader_and_metrics_beside_the_estimator(root, benchmark, workers):
 
     def evaluate():
         estimator.spent, start = 0.0, time.thread_time()
-        result = measure(estimator, Settings(), Request("3dpw", root, workers=workers))
+        result = measure(estimator, Settings(), Request(Source("3dpw", root), workers=workers))
         return result, time.thread_time() - start
 
     result, busy = benchmark.pedantic(evaluate, rounds=1)

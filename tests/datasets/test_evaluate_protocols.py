@@ -13,6 +13,7 @@ import torch
 from posegen import assets
 from posegen.datasets.records import Record
 from posegen.datasets.registry import DATASETS, open_dataset
+from posegen.datasets.sources import Source
 from posegen.datasets.threedpw import ThreeDPW
 from posegen.errors import AssetError, UsageError
 from posegen.scoring import protocols
@@ -52,7 +53,7 @@ def by_hand(seed: int, pose: np.ndarray, betas: np.ndarray) -> np.ndarray:
 
 def test_3dpw_by_spins_protocol_with_the_ground_truth_of_each_gender(data):
     root, records, oracle = data
-    result, text = spoken(Request("3dpw", root), oracle)
+    result, text = spoken(Request(Source("3dpw", root)), oracle)
     errors, aligned, vertices = [], [], []
     seeds = {"male": 1, "female": 2}
     assert {r.gender for r in records} == set(seeds)
@@ -81,7 +82,7 @@ def similar(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def test_3dpw_challenge_compares_the_estimators_own_24_joints(data):
     root, records, oracle = data
-    result, _ = spoken(Request("3dpw", root, protocol="3dpw/challenge"), oracle)
+    result, _ = spoken(Request(Source("3dpw", root), protocol="3dpw/challenge"), oracle)
     a, b = oracle.joints - oracle.joints[:, :1], torch.stack([r.joints - r.joints[:1] for r in records])
     assert result["all"]["mpjpe"]["mean"] == pytest.approx(1000 * (a - b).norm(dim=-1).mean().item(), abs=1e-3)
     assert {"pck50", "auc_3dpw", "mpjae", "mpjae_pa"} <= set(result["all"])
@@ -90,7 +91,7 @@ def test_3dpw_challenge_compares_the_estimators_own_24_joints(data):
 
 def test_acceleration_is_of_frames_in_a_row(data):
     root, records, oracle = data
-    result, _ = spoken(Request("3dpw", root, protocol="3dpw/vibe"), oracle)
+    result, _ = spoken(Request(Source("3dpw", root), protocol="3dpw/vibe"), oracle)
     frames = [sorted(int(r.key.split("/")[1]) for r in records if r.key.endswith(f"/{p}")) for p in (0, 1)]
     triples = sum(b - a == 1 and c - b == 1 for f in frames for a, b, c in zip(f, f[1:], f[2:], strict=False))
     assert result["all"]["acceleration"]["count"] == triples > 0
@@ -115,7 +116,7 @@ def judged(root, oracle, in_order, **request):
         return look(crop) if len(looks) == 1 else in_order(crop)
 
     oracle.predict = predict
-    return measure(oracle, SETTINGS, Request("agora", root, workers=0, **request))
+    return measure(oracle, SETTINGS, Request(Source("agora", root), workers=0, **request))
 
 
 def test_agora_with_crops_and_with_its_matching(crowd):

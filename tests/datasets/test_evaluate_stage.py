@@ -13,6 +13,7 @@ from rich.console import Console
 from posegen import assets
 from posegen.datasets.records import Record
 from posegen.datasets.registry import open_dataset
+from posegen.datasets.sources import Source
 from posegen.errors import AssetError, UsageError
 from posegen.scoring import folder as folders
 from posegen.scoring import protocols, stage, windows
@@ -39,7 +40,7 @@ def crowd(tmp_path, monkeypatch):
 def test_figures_are_the_same_for_every_batch_and_number_of_workers(data, protocol):
     root, _, oracle = data
     results = [
-        measure(oracle, SETTINGS, Request("3dpw", root, protocol=protocol, batch=batch, workers=workers))
+        measure(oracle, SETTINGS, Request(Source("3dpw", root), protocol=protocol, batch=batch, workers=workers))
         for batch, workers in ((1, 0), (2, 2), (3, 1), (7, 3))
     ]
     for metric in results[0]["all"]:
@@ -66,7 +67,7 @@ class Placed(Oracle):
 def test_an_estimator_is_told_the_place_in_the_whole_picture(data):
     root, records, oracle = data
     placed = Placed(oracle)
-    measure(placed, SETTINGS, Request("3dpw", root, protocol="3dpw/limbs", batch=4))
+    measure(placed, SETTINGS, Request(Source("3dpw", root), protocol="3dpw/limbs", batch=4))
     judged = [r for r in records if any(torch.equal(r.box, box) for _, box, _ in placed.told)]
     assert len(judged) == len(placed.told) == len(records)
     for record, (picture, box, intrinsics) in zip(judged, placed.told, strict=True):
@@ -78,7 +79,7 @@ def test_an_estimator_is_told_the_place_in_the_whole_picture(data):
 
 def test_parts_of_the_dataset(data):
     root, _, oracle = data
-    result, text = spoken(Request("3dpw", root, protocol="3dpw/limbs", by=("gender", "viewpoint")), oracle)
+    result, text = spoken(Request(Source("3dpw", root), protocol="3dpw/limbs", by=("gender", "viewpoint")), oracle)
     parts = result["by"]["gender"]
     count = sum(p["mpjpe"]["count"] for p in parts.values())
     mean = sum(p["mpjpe"]["mean"] * p["mpjpe"]["count"] for p in parts.values()) / count
@@ -86,7 +87,7 @@ def test_parts_of_the_dataset(data):
     assert {"viewpoint", "gender", "female"} <= set(text.split())
     oracle.seen = 0
     with pytest.raises(UsageError, match="broken down by 'actoin'"):
-        spoken(Request("3dpw", root, protocol="3dpw/limbs", by=("actoin",)), oracle)
+        spoken(Request(Source("3dpw", root), protocol="3dpw/limbs", by=("actoin",)), oracle)
     assert oracle.seen == 1, "nobody is measured but the black crop"
 
 
@@ -94,7 +95,7 @@ def test_a_grouping_into_one_part_is_refused_below_the_figures(data):
     root, _, oracle = data
     text = io.StringIO()
     with pytest.raises(UsageError, match="broken down by 'sequence'"):
-        measure(oracle, SETTINGS, Request("3dpw", root, by=("sequence",)), Console(file=text, width=200))
+        measure(oracle, SETTINGS, Request(Source("3dpw", root), by=("sequence",)), Console(file=text, width=200))
     assert "PA-MPJPE" in text.getvalue() and "protocol 3dpw/spin" in text.getvalue()
 
 
@@ -114,22 +115,22 @@ def test_what_agoras_server_would_not_take_is_refused_before_anybody_is_measured
         "smpl-neutral": (AssetError, "'smpl-neutral' is not registered"),
     }[lacks]
     with pytest.raises(error, match=message):
-        measure(oracle, SETTINGS, Request(name, root, out=tmp_path / "out", agora_predictions=True))
+        measure(oracle, SETTINGS, Request(Source(name, root), out=tmp_path / "out", agora_predictions=True))
     assert not (tmp_path / "out").exists()
 
 
 def test_resume_repeats_no_part_and_ends_with_the_same(data, tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "PART", 4)
     root, _, oracle = data
-    whole = measure(oracle, SETTINGS, Request("3dpw", root, out=tmp_path / "whole", save_predictions=True))
-    interrupted = Request("3dpw", root, out=tmp_path / "out", save_predictions=True)
+    whole = measure(oracle, SETTINGS, Request(Source("3dpw", root), out=tmp_path / "whole", save_predictions=True))
+    interrupted = Request(Source("3dpw", root), out=tmp_path / "out", save_predictions=True)
     oracle.seen, oracle.stop_at = 0, 6
     with pytest.raises(KeyboardInterrupt):
         measure(oracle, SETTINGS, interrupted)
     oracle.seen, oracle.stop_at = 0, 10**9
     with pytest.raises(UsageError, match="not empty"):
         measure(oracle, SETTINGS, interrupted)
-    resumed = Request("3dpw", root, out=tmp_path / "out", save_predictions=True, resume=True)
+    resumed = Request(Source("3dpw", root), out=tmp_path / "out", save_predictions=True, resume=True)
     result = measure(oracle, SETTINGS, resumed)
     assert oracle.seen == 9 - 4 + 1 + 1  # five people, and one look at what comes out each time
     for name in ("all", "by", "people"):
@@ -140,7 +141,9 @@ def test_resume_repeats_no_part_and_ends_with_the_same(data, tmp_path, monkeypat
                    for k in a.files)  # fmt: skip
     assert not (tmp_path / "out/parts").exists()
     with pytest.raises(UsageError, match="another evaluation: protocol differ"):
-        measure(oracle, SETTINGS, Request("3dpw", root, protocol="3dpw/limbs", out=tmp_path / "out", resume=True))
+        measure(
+            oracle, SETTINGS, Request(Source("3dpw", root), protocol="3dpw/limbs", out=tmp_path / "out", resume=True)
+        )
 
 
 def test_a_damaged_part_is_made_again(tmp_path):
@@ -156,7 +159,7 @@ def test_a_damaged_part_is_made_again(tmp_path):
 
 def test_predictions_are_kept_one_row_a_person(data, tmp_path):
     root, records, oracle = data
-    measure(oracle, SETTINGS, Request("3dpw", root, out=tmp_path / "out", save_predictions=True))
+    measure(oracle, SETTINGS, Request(Source("3dpw", root), out=tmp_path / "out", save_predictions=True))
     with np.load(tmp_path / "out/predictions.npz", allow_pickle=False) as archive:
         assert archive["key"].tolist() == [r.key for r in records]
         np.testing.assert_array_equal(archive["joints"], oracle.joints.numpy())
@@ -170,7 +173,7 @@ def test_predictions_are_kept_one_row_a_person(data, tmp_path):
 
 def test_a_part_of_a_dataset_is_not_called_the_protocols_number(data):
     root, _, oracle = data
-    _, text = spoken(Request("3dpw", root, protocol="3dpw/limbs", limit=3), oracle)
+    _, text = spoken(Request(Source("3dpw", root), protocol="3dpw/limbs", limit=3), oracle)
     assert "the first 3 of 9: not the protocol's number" in text
 
 
@@ -200,7 +203,7 @@ def test_people_whose_compared_joints_are_not_all_labelled_are_left_out_and_coun
     if layout is humans:
         content["body_keypoints_3d"][1] = 0
     write(tmp_path / "x.npz", content)
-    request = Request("npz", tmp_path, out=tmp_path / "out", save_predictions=True)
+    request = Request(Source("npz", tmp_path), out=tmp_path / "out", save_predictions=True)
     result, text = spoken(request, oracle)
     assert result["people"] == len(judged)
     assert result["left_out"] == ({"joints": 3 - len(judged)} if len(judged) < 3 else {})
@@ -214,7 +217,7 @@ def test_a_dataset_that_labels_nobodys_joints_is_refused_with_the_reason(tmp_pat
     content["S"][..., 3] = 0
     write(tmp_path / "x.npz", content)
     with pytest.raises(UsageError, match="npz/limbs leaves out everybody of npz all") as caught:
-        spoken(Request("npz", tmp_path), oracle)
+        spoken(Request(Source("npz", tmp_path)), oracle)
     assert caught.value.hint == "nobody there has all the joints that it compares"
 
 
@@ -225,9 +228,9 @@ def test_who_is_left_out_is_counted_in_parts_that_are_read_again_too(tmp_path, m
     write(tmp_path / "x.npz", content)
     oracle.stop_at = 2  # the black crop, and the person of the second part
     with pytest.raises(KeyboardInterrupt):
-        spoken(Request("npz", tmp_path, out=tmp_path / "out"), oracle)
+        spoken(Request(Source("npz", tmp_path), out=tmp_path / "out"), oracle)
     oracle.stop_at = 10**9
-    result, _ = spoken(Request("npz", tmp_path, out=tmp_path / "out", resume=True), oracle)
+    result, _ = spoken(Request(Source("npz", tmp_path), out=tmp_path / "out", resume=True), oracle)
     assert (result["people"], result["left_out"]) == (2, {"joints": 1})
 
 
@@ -235,12 +238,12 @@ def test_an_estimator_without_a_body_is_judged_by_the_limbs_and_that_is_said(dat
     root, _, oracle = data
     oracle.predict = lambda crop: Estimate(torch.zeros(len(crop), 33, 3))
     oracle.joint_set = "blazepose33"
-    result, text = spoken(Request("3dpw", root), oracle)
+    result, text = spoken(Request(Source("3dpw", root)), oracle)
     assert result["protocol"] == "3dpw/limbs"
     assert "Judged by 3dpw/limbs instead: not comparable with published numbers" in text
     assert "not an official number" in result["definition"]
     with pytest.raises(UsageError, match="3dpw/spin compares joints of h36m17; blazepose gives blazepose33") as caught:
-        spoken(Request("3dpw", root, protocol="3dpw/spin"), oracle)
+        spoken(Request(Source("3dpw", root), protocol="3dpw/spin"), oracle)
     assert "3dpw/limbs" in caught.value.hint
 
 
@@ -250,7 +253,7 @@ def test_a_missing_licensed_file_is_named_with_the_command(data, monkeypatch, mi
     there = {name: entry for name, entry in assets.registered().items() if name != missing}
     monkeypatch.setattr(assets, "registered", lambda: there)
     with pytest.raises(AssetError, match=f"'{missing}' is not registered") as caught:
-        spoken(Request("3dpw", root, protocol="3dpw/spin"), oracle)
+        spoken(Request(Source("3dpw", root), protocol="3dpw/spin"), oracle)
     assert caught.value.hint == f"posegen assets set {missing} PATH"
 
 
@@ -258,10 +261,10 @@ def test_a_damaged_list_of_vertices_matters_to_agora_alone_and_before_anybody_is
     (tmp_path / "body_verts_smpl.npy").write_bytes(b"no")
     assets.register("agora-body-vertices", tmp_path / "body_verts_smpl.npy")
     root, _, oracle = data
-    assert measure(oracle, SETTINGS, Request("3dpw", root))["all"]["pve"]["count"] == 9
+    assert measure(oracle, SETTINGS, Request(Source("3dpw", root)))["all"]["pve"]["count"] == 9
     root, _, oracle, _ = crowd
     with pytest.raises(AssetError, match=r"body_verts_smpl\.npy cannot be read"):
-        measure(oracle, SETTINGS, Request("agora", root, out=tmp_path / "out"))
+        measure(oracle, SETTINGS, Request(Source("agora", root), out=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
@@ -269,7 +272,7 @@ def test_a_missing_picture_is_named(data):
     root, _, oracle = data
     (root / "imageFiles/downtown_test_00/image_00003.jpg").unlink()
     with pytest.raises(AssetError, match=r"image_00003\.jpg"):
-        spoken(Request("3dpw", root, protocol="3dpw/limbs"), oracle)
+        spoken(Request(Source("3dpw", root), protocol="3dpw/limbs"), oracle)
 
 
 def test_a_window_gives_the_crop_of_the_whole_picture(tmp_path):

@@ -17,6 +17,7 @@ from posegen.ablate.cells import cells
 from posegen.ablate.execute import ablate
 from posegen.ablate.recipe import read
 from posegen.cli.main import main
+from posegen.datasets.sources import Source
 from posegen.errors import AssetError, UsageError
 from posegen.run import run
 from posegen.scoring.stage import Request, measure
@@ -54,7 +55,7 @@ def test_it_is_measured_before_and_after(root: Path, tmp_path: Path) -> None:
     for when in ("before", "after"):
         if when == "after":
             estimator.module.load_state_dict(load_file(tmp_path / "run/estimator.safetensors"))  # type: ignore[union-attr]
-        alone = measure(estimator, asked, Request("3dpw", root))["all"]["mpjpe"]["mean"]
+        alone = measure(estimator, asked, Request(Source("3dpw", root)))["all"]["mpjpe"]["mean"]
         assert found[when]["mean"] == pytest.approx(alone, rel=1e-6)
 
 
