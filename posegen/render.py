@@ -45,13 +45,14 @@ def pictures(
     """
     body = renderer.body
     seen, theta = relative(views, poses[:, 0]).to(body.device), poses[:, 1:].to(body.device)
+    behind = background.to(body.device) if isinstance(background, Tensor) else background
     camera = orbit(seen, distance=distance, size=size)
     if close:
         camera = frame(camera, body.joints(theta), MARGIN, together=True)
     for start in range(0, len(theta), BATCH):
         part = slice(start, start + BATCH)
         render = renderer.render(theta[part], camera[part])
-        image = straight(render) if background is None else render.over(background)
+        image = straight(render) if behind is None else render.over(behind)
         yield from (image.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu()
 
 

@@ -56,7 +56,7 @@ def people(samples: Samples, body: Body, images: list[str]) -> People:
     joints, known = torch.zeros(n, len(JOINTS), 3), torch.zeros(len(JOINTS), dtype=torch.bool)
     for name in (source for source in SOURCES if source in body.joint_sets):
         there = [JOINTS.joints.index(joint) for joint in JOINT_SETS[name].joints]
-        joints[:, there] = body.joints(theta, view, name).cpu()
+        joints[:, there] = body.joints(theta.to(body.device), view.to(body.device), name).cpu()
         known[there] = True
     if not known.any():
         raise UsageError(

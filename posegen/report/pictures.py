@@ -35,7 +35,7 @@ def sheet(image: Tensor, truth: Tensor, estimates: Mapping[str, Tensor], chosen:
     """
     page = Image.new("RGB", (len(chosen) * SIDE, (1 + len(estimates)) * SIDE), "white")
     for column, i in enumerate(chosen):
-        page.paste(_small(Image.fromarray(image[i].permute(1, 2, 0).numpy())), (column * SIDE, 0))
+        page.paste(_small(Image.fromarray(image[i].permute(1, 2, 0).cpu().numpy())), (column * SIDE, 0))
         for row, (time, estimate) in enumerate(estimates.items(), 1):
             error = mpjpe(estimate[i : i + 1], truth[i : i + 1]).item()
             page.paste(_panel(truth[i], estimate[i], COLOURS[time], error), (column * SIDE, row * SIDE))
