@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posegen.datasets.checked import finite
-from posegen.datasets.hdf5 import read_hdf5
 from posegen.datasets.mpi_inf_3dhp_train import (
     CHEST,
     REPAIR,
@@ -35,6 +34,7 @@ from posegen.datasets.mpi_inf_3dhp_train import (
 )
 from posegen.datasets.records import Record
 from posegen.errors import AssetError, UsageError, nearest
+from posegen.hdf5_file import Hdf5File
 
 Array = NDArray[np.float64]
 SPLITS = ("test", "train")
@@ -113,8 +113,7 @@ class _Test:
 
     def __init__(self, folder: Path, key: str) -> None:
         self.folder, self.path = folder, folder / "annot_data.mat"
-        labels = read_hdf5(
-            self.path,
+        labels = Hdf5File(self.path).columns(
             {
                 "annot2": ((None, 1, 17, 2),),
                 key: ((None, 1, 17, 3),),

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from posegen.datasets.checked import finite, rotations
-from posegen.datasets.hdf5 import read_hdf5
 from posegen.datasets.records import Record
 from posegen.errors import AssetError, UsageError, nearest
+from posegen.hdf5_file import Hdf5File
 
 SIDE = 256
 CROP = 1.2  # the published crop is the whole image: 1.2 times this box
@@ -51,8 +51,7 @@ class SkiPose:
         self.split, self.folder = split, root / split
         self._path = self.folder / "labels.h5"
         column, matrix = ((None,), (None, 1)), ((None, 9), (None, 3, 3))
-        labels = read_hdf5(
-            self._path,
+        labels = Hdf5File(self._path).columns(
             {
                 **dict.fromkeys(("seq", "cam", "frame", "subj"), column),
                 "3D": ((None, 51), (None, 17, 3)),

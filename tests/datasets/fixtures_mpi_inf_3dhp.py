@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hdf5_files import write_hdf5
 from scipy.io import savemat
 
-from .fixtures_hdf5 import write_hdf5
 from .fixtures_people import person, rotation
 
 N, CUT_OFF, INVALID = 6, 2, 4  # frames; one with a joint outside the image, one that is not valid

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hdf5_files import write_hdf5
 
-from .fixtures_hdf5 import write_hdf5
 from .fixtures_people import person, rotation
 
 N = 4

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
+from hdf5_files import SPOILT, spoil_hdf5
 
 from posegen.body.joints import JOINT_SETS
 from posegen.datasets.mpi_inf_3dhp import Mpi3DHP
 from posegen.datasets.mpi_inf_3dhp_train import CHEST, read_calibration
 from posegen.errors import AssetError, UsageError
 
-from .fixtures_hdf5 import SPOILT, spoil_hdf5
 from .fixtures_mpi_inf_3dhp import (
     CUT_OFF,
     INVALID,

@@ -1,12 +1,12 @@
 import h5py
 import numpy as np
 import pytest
+from hdf5_files import SPOILT, spoil_hdf5, write_hdf5
 
 from posegen.body.joints import JOINT_SETS
 from posegen.datasets.skipose import SkiPose
 from posegen.errors import AssetError, UsageError
 
-from .fixtures_hdf5 import SPOILT, spoil_hdf5, write_hdf5
 from .fixtures_skipose import N, labels, scene, skipose
 from .fuzz import PATHS, outcome, spoil_array, spoil_bytes
 

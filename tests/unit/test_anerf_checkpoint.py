@@ -293,9 +293,13 @@ def test_rest_pose_files_that_cannot_be_read(tmp_path):
     for name, said in (("no.h5", "does not exist"), ("no.npz", "does not exist"), ("a.txt", "cannot hold")):
         with pytest.raises(AssetError, match=said):
             rest_pose.read(tmp_path / name)
-    for name in ("a.h5", "a.npz", "a.npy"):
+    for name, said in (
+        ("a.h5", "no HDF5 file"),
+        ("a.npz", "no readable 'rest_pose'"),
+        ("a.npy", "no readable 'rest_pose'"),
+    ):
         (tmp_path / name).write_bytes(b"nothing")
-        with pytest.raises(AssetError, match="no readable 'rest_pose'"):
+        with pytest.raises(AssetError, match=said):
             rest_pose.read(tmp_path / name)
     np.savez(tmp_path / "b.npz", other=REST.numpy())
     with pytest.raises(AssetError, match="no readable 'rest_pose'"):

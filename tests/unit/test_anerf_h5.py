@@ -15,7 +15,8 @@ from posegen.types import Views
 
 h5py = pytest.importorskip("h5py")
 
-from posegen_anerf import h5  # noqa: E402
+from hdf5_files import SPOILT, spoil_hdf5  # noqa: E402
+from posegen_anerf import h5, rest_pose  # noqa: E402
 from posegen_anerf.rest_pose import surreal  # noqa: E402
 from posegen_anerf.skeleton import FLIP, UNIT, bones_to_world, joints_of  # noqa: E402
 
@@ -173,19 +174,22 @@ def test_a_missing_or_misshapen_key_is_named(key, views, tmp_path):
         h5.read_views(path)
 
 
-def test_links_to_other_files_are_refused(views, tmp_path):
+@pytest.mark.parametrize("way", range(SPOILT))
+@pytest.mark.parametrize("key", ["imgs", "rest_pose"])
+def test_links_and_data_in_other_files_are_refused(key, way, views, tmp_path):
     path = tmp_path / "s.h5"
     h5.write_views(path, views)
-    with h5py.File(path, "a") as file:
-        del file["imgs"]
-        file["imgs"] = h5py.ExternalLink("other.h5", "imgs")
-    with pytest.raises(AssetError, match="'imgs' is no array of this file"):
+    spoil_hdf5(path, key, way)
+    with pytest.raises(AssetError, match=f"'{key}'"):
         h5.read_views(path)
+    if key == "rest_pose":
+        with pytest.raises(AssetError, match=f"'{key}'"):
+            rest_pose.read(path)
 
 
 def test_what_is_no_h5(views, tmp_path):
     (tmp_path / "s.h5").write_bytes(b"no")
-    with pytest.raises(AssetError, match="no whole HDF5 file"):
+    with pytest.raises(AssetError, match="is damaged, or no HDF5 file"):
         h5.read_views(tmp_path / "s.h5")
     with pytest.raises(AssetError, match="does not exist"):
         h5.read_views(tmp_path / "missing.h5")

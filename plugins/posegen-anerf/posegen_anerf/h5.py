@@ -17,6 +17,7 @@ from torch import Tensor
 
 from posegen.errors import AssetError, UsageError
 from posegen.geometry import rotvec_to_rotmat
+from posegen.hdf5_file import Hdf5File, Shape, h5py_for
 from posegen.types import Camera, Views
 from posegen_anerf import rest_pose
 from posegen_anerf.bounds import EXTENSION
@@ -35,31 +36,31 @@ def read_views(path: Path) -> Views:
     """An official .h5 -> views. Images that show the same pose share it, poses keep the file's order; every tenth is
     held out. They follow each other in time where each image has a pose of its own: a video.
 
-    Raises AssetError, naming file and key, for what is missing, damaged or does not fit, and without h5py.
+    Raises AssetError, naming file and key, for what is missing, damaged or does not fit, PosegenError without h5py.
     """
-    file = _H5(path)
-    shape = file.numbers("img_shape", 4).astype(np.int64)
+    file = Hdf5File(path)
+    shape = _finite(file, "img_shape", (4,)).astype(np.int64)
     n, height, width, _ = shape.tolist()
     if min(n, height, width) < 1 or math.prod(shape.tolist()) > _LARGEST:
         raise AssetError(f"{path}: 'img_shape' is {shape.tolist()}", "1 image or more, of at most 16 GB in all")
-    bones = file.numbers("bones", None, 24, 3)
+    bones = _finite(file, "bones", (None, 24, 3))
     count = len(bones)
     if not count or n % count:
         raise AssetError(f"{path} has {n} images and {count} poses", "one pose for each image, or camera by camera")
     each = np.arange(n) % count
-    pelvis = file.numbers("kp3d", count, 24, 3)[:, 0]
-    rest = rest_pose.metres(torch.from_numpy(file.numbers("rest_pose", 24, 3)).float(), path)
+    pelvis = _finite(file, "kp3d", (count, 24, 3))[:, 0]
+    rest = rest_pose.metres(torch.from_numpy(_finite(file, "rest_pose", (24, 3))).float(), path)
     placed = np.concatenate([bones.reshape(count, 72), pelvis], 1)
     _, first, same = np.unique(placed, axis=0, return_index=True, return_inverse=True)  # sorted by value
     kept = np.sort(first)
     index = np.searchsorted(kept, first[same.reshape(-1)])[each]
-    person = file.pixels("masks", n, height * width, 1) > 0
+    person = file.pixels("masks", (n, height * width, 1)) > 0
     if not person.any():
         raise AssetError(f"{path}: 'masks': no mask shows a person", "1 where the person is, 0 elsewhere")
     masks = torch.from_numpy(person.reshape(n, height, width) * np.uint8(255))
-    images = torch.from_numpy(file.pixels("imgs", n, height * width, 3).reshape(n, height, width, 3))
+    images = torch.from_numpy(file.pixels("imgs", (n, height * width, 3)).reshape(n, height, width, 3))
     images *= (masks > 0)[..., None]
-    held_out = file.numbers("held_out", n) > 0 if "held_out" in file else index % _EVERY == _EVERY - 1
+    held_out = _finite(file, "held_out", (n,)) > 0 if "held_out" in file else index % _EVERY == _EVERY - 1
     if held_out.all():
         raise AssetError(f"{path}: 'held_out': all images are held out, nothing is left to learn from", "mark fewer")
     return Views(
@@ -80,10 +81,10 @@ def read_views(path: Path) -> Views:
 def write_views(path: Path, views: Views) -> None:
     """Views -> an official .h5: one pose for each image, masks of 0 and 1, one white background.
 
-    Raises UsageError for cameras that the format cannot say, AssetError for a file that cannot be written, and without
-    h5py.
+    Raises UsageError for cameras that the format cannot say, AssetError for a file that cannot be written,
+    PosegenError without h5py.
     """
-    h5py = _h5py(path)
+    h5py = h5py_for(path)
     arrays = _arrays(views)
     n, height, width = views.masks.shape
     part = path.with_name(path.name + ".part")
@@ -158,95 +159,32 @@ def _cylinders(joints: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _cameras(
-    file: _H5, bones: NDArray[np.float64], pelvis: NDArray[np.float64], width: int, height: int
+    file: Hdf5File, bones: NDArray[np.float64], pelvis: NDArray[np.float64], width: int, height: int
 ) -> Camera:  # fmt: skip
     """Each image's camera of the body without its root, metres."""
     n = len(bones)
-    c2w = file.numbers("c2ws", n, 4, 4)
+    c2w = _finite(file, "c2ws", (n, 4, 4))
     axes = c2w[:, :3, :3] * _GL
     if np.abs(axes @ axes.transpose(0, 2, 1) - np.eye(3)).max(initial=0) > 1e-3:
         raise AssetError(f"{file.path}: 'c2ws' holds matrices that are not rotations", _REPAIR)
     turn = axes.transpose(0, 2, 1)
     root = rotvec_to_rotmat(torch.from_numpy(bones[:, 0])).numpy()
     move = (turn @ (pelvis - c2w[:, :3, 3])[..., None])[..., 0] / UNIT
-    focal = file.numbers("focals", n) if file.dimensions("focals") == 1 else file.numbers("focals", n, 2)
+    focal = _finite(file, "focals", (n,), (n, 2))
     if not (focal > 0).all():
         raise AssetError(f"{file.path}: 'focals' are not all positive", _REPAIR)
-    centre = file.numbers("centers", n, 2) if "centers" in file else np.tile([width / 2, height / 2], (n, 1))
+    centre = _finite(file, "centers", (n, 2)) if "centers" in file else np.tile([width / 2, height / 2], (n, 1))
     k = np.tile(np.eye(3), (n, 1, 1))
     k[:, [0, 1], [0, 1]] = focal.reshape(n, -1)
     k[:, :2, 2] = centre + 0.5
     return Camera(_float(turn @ root), _float(move), _float(k), width, height)
 
 
-class _H5:
-    """The arrays of an .h5, each checked when it is asked for."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self._h5py = path, _h5py(path)
-        if not path.is_file():
-            raise AssetError(f"{path} does not exist", "give the path of an official training .h5")
-        try:
-            with self._h5py.File(path, "r") as file:
-                self._keys = tuple(file)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise AssetError(f"{path} is no whole HDF5 file: {error}", _REPAIR) from error
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._keys
-
-    def dimensions(self, key: str) -> int:
-        return self._read(key).ndim
-
-    def numbers(self, key: str, *shape: int | None) -> NDArray[np.float64]:
-        """A float64 array of this shape, where None is any length; finite."""
-        value = self._read(key).astype(np.float64)
-        self._check(key, value.shape, shape)
-        if not np.isfinite(value).all():
-            raise AssetError(f"{self.path}: '{key}' holds values that are not finite", _REPAIR)
-        return value
-
-    def pixels(self, key: str, *shape: int) -> NDArray[np.uint8]:
-        """A uint8 array of this shape."""
-        value = self._read(key, shape)
-        if value.dtype != np.uint8:
-            raise AssetError(f"{self.path}: '{key}' holds values of type {value.dtype}, not uint8", _REPAIR)
-        return value
-
-    def _read(self, key: str, shape: tuple[int, ...] | None = None) -> NDArray[Any]:
-        h5py = self._h5py
-        try:
-            with h5py.File(self.path, "r") as file:
-                link = file.get(key, getlink=True)
-                if link is None:
-                    raise AssetError(f"{self.path} has no '{key}'; it has {', '.join(self._keys)}", _REPAIR)
-                if not isinstance(link, h5py.HardLink) or not isinstance(file[key], h5py.Dataset):
-                    raise AssetError(f"{self.path}: '{key}' is no array of this file", _REPAIR)
-                data = file[key]
-                if data.external or data.is_virtual or data.dtype.kind not in "fiub":
-                    raise AssetError(f"{self.path}: '{key}' is no array of numbers of this file", _REPAIR)
-                if shape is not None:
-                    self._check(key, data.shape, shape)
-                elif data.size > 2**26:
-                    raise AssetError(f"{self.path}: '{key}' of shape {data.shape} is too large", _REPAIR)
-                return np.asarray(data[()])
-        except AssetError:
-            raise
-        except Exception as error:  # h5py raises nearly any error for damaged files, by where the damage is
-            raise AssetError(f"{self.path}: '{key}' cannot be read: {error}", _REPAIR) from error
-
-    def _check(self, key: str, found: tuple[int, ...], shape: tuple[int | None, ...]) -> None:
-        if len(found) != len(shape) or any(want not in (None, n) for n, want in zip(found, shape, strict=True)):
-            wanted = ", ".join("N" if n is None else str(n) for n in shape)
-            raise AssetError(f"{self.path}: '{key}' has shape {found}, not ({wanted})", _REPAIR)
-
-
-def _h5py(path: Path) -> Any:
-    try:
-        import h5py
-    except ImportError as error:
-        raise AssetError(f"{path} needs h5py, which is not installed", "pip install 'posegen[datasets]'") from error
-    return h5py
+def _finite(file: Hdf5File, key: str, *shapes: Shape) -> NDArray[np.float64]:
+    values = file.numbers(key, *shapes)
+    if not np.isfinite(values).all():
+        raise AssetError(f"{file.path}: '{key}' holds values that are not finite", _REPAIR)
+    return values
 
 
 def _float(array: NDArray[np.float64]) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from posegen.body import Skeleton
 from posegen.errors import AssetError
+from posegen.hdf5_file import Hdf5File
 from posegen_anerf.skeleton import UNIT
 
 HEAD, FEET = 15, (10, 11)
@@ -29,7 +30,7 @@ def read(path: Path) -> Tensor:
     """
     try:
         if path.suffix in (".h5", ".hdf5"):
-            value = _from_h5(path)
+            value = _tensor(Hdf5File(path).numbers("rest_pose", (24, 3), (1, 24, 3), (None, 24, 3)))
         elif path.suffix in (".npz", ".npy"):
             value = _from_numpy(path)
         elif path.suffix == ".tar":
@@ -69,15 +70,6 @@ def metres(value: Tensor, path: Path) -> Tensor:
             f"{path} has a rest pose of {float(up[1]):.2f} m from feet to head", "it must be in NeRF units, y up"
         )
     return rest
-
-
-def _from_h5(path: Path) -> Tensor:
-    try:
-        import h5py
-    except ImportError as error:
-        raise AssetError(f"{path} cannot be read without h5py", "pip install 'posegen[datasets]'") from error
-    with h5py.File(path, "r") as file:
-        return _tensor(file["rest_pose"][()])
 
 
 def _from_numpy(path: Path) -> Tensor:
