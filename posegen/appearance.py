@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from posegen.types import Render
 
 SHADE_POWER = 1.5  # most people stand in the light, a few against it
 OCCLUDER_LEAST, OCCLUDER_MOST = 0.2, 0.5  # its sides, as shares of the longer side of the person's box
-BLUR_RADIUS = 3  # pixels; enough for a standard deviation of 1.5
+BLUR_RADIUS = 3  # pixels, at least; twice the standard deviation where that is more
 
 
 class Appearance:
@@ -53,7 +54,7 @@ class Appearance:
         mean = image.mean((1, 2, 3), keepdim=True)
         image = torch.addcmul(gain * mean * (1 - contrast) * clear + (1 - clear), image, gain * contrast * clear)
         if s.blur:
-            image = _blur(image, s.blur * _uniform((n,), rng, image))
+            image = _blur(image, s.blur * _uniform((n,), rng, image), max(BLUR_RADIUS, ceil(2 * s.blur)))
         if s.noise:
             sigma = s.noise * _uniform((n, 1, 1, 1), rng, image)
             image = torch.addcmul(image, sigma, torch.randn(image.shape, generator=rng, device=rng.device).to(image))
@@ -110,12 +111,12 @@ def _uniform(shape: tuple[int, ...], rng: torch.Generator, like: Tensor) -> Tens
     return torch.rand(shape, generator=rng, device=rng.device).to(like)
 
 
-def _blur(image: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian blur with one standard deviation (N,) in pixels for each image."""
+def _blur(image: Tensor, sigma: Tensor, radius: int) -> Tensor:
+    """Gaussian blur with one standard deviation (N,) in pixels for each image, cut at ``radius`` pixels."""
     n, c, h, w = image.shape
-    offset = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1).to(image)
+    offset = torch.arange(-radius, radius + 1).to(image)
     kernel = torch.exp(-offset.square() / (2 * sigma.clamp(min=0.05)[:, None].square()))
     kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(c, 0)
-    flat = F.pad(image, [BLUR_RADIUS] * 4, mode="replicate").reshape(1, n * c, h + 2 * BLUR_RADIUS, -1)
+    flat = F.pad(image, [radius] * 4, mode="replicate").reshape(1, n * c, h + 2 * radius, -1)
     flat = F.conv2d(flat, kernel[:, None, None, :], groups=n * c)
     return F.conv2d(flat, kernel[:, None, :, None], groups=n * c).reshape(n, c, h, w)

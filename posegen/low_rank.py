@@ -55,4 +55,6 @@ class LowRank:
     def load(self, tensors: dict[str, Tensor]) -> None:
         """What ``tensors`` gave. Raises KeyError or RuntimeError for factors of another network or rank."""
         for i, factor in enumerate(self.factors):
+            if (found := tensors[str(i)].shape) != factor.shape:
+                raise RuntimeError(f"factor {i} has shape {tuple(found)}, not {tuple(factor.shape)}")
             factor.copy_(tensors[str(i)])

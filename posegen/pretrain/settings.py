@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, Po
 from posegen import layers
 from posegen.config import checked
 from posegen.options import Options, Seed
-from posegen.settings import AppearanceSettings, Selection, Share, Side
+from posegen.settings import AppearanceSettings, Distance, Selection, Share, Side
 
 COMPONENTS = ("estimator", "motion", "photos")
 
@@ -27,7 +27,7 @@ class BankSettings(Options):
     """Side of a picture, pixels; the person fills two thirds of it."""
     subjects: Annotated[tuple[str, ...], Field(min_length=1)] = ("s0", "s1", "s2", "s3")
     """Who stands in them, drawn by the mesh renderer, in equal shares."""
-    distance: PositiveFloat = 4.0
+    distance: Distance = 4.0
     """Metres from the camera to the pelvis."""
     roll: NonNegativeFloat = 5.0
     """Standard deviation of the camera's roll, degrees."""

@@ -33,6 +33,7 @@ class Folder:
     def __init__(self, path: Path, about: Mapping[str, Any], *, resume: bool) -> None:
         self.path, self.about = path, path / "evaluation.json"
         self.parts, self.result = path / "parts", path / "result.json"
+        self.resumed = False  # a part was there already
         self.predictions, self.submission = path / "predictions.npz", path / "predictions.zip"
         if resume:
             self._check(about)
@@ -47,7 +48,9 @@ class Folder:
         if path.is_file():
             try:
                 with np.load(path, allow_pickle=False) as archive:
-                    return {name: archive[name] for name in archive.files}
+                    columns = {name: archive[name] for name in archive.files}
+                self.resumed = True
+                return columns
             except (OSError, ValueError, EOFError, zipfile.BadZipFile):
                 pass  # damaged by something else than an interruption, which leaves no file
         columns = make()

@@ -130,7 +130,7 @@ class _Evaluation:
         started = time.perf_counter()
         columns, left_out = self.columns(judge, folder, total)
         columns, official = results.complete(columns, protocol, meshes)
-        seconds = time.perf_counter() - started
+        seconds = {"all": round(time.perf_counter() - started, 2), "estimator": round(judge.seconds, 2)}
         columns, official = _named(columns, official, whole=whole)
         result = {
             **self.about(total),
@@ -138,7 +138,7 @@ class _Evaluation:
             "left_out": left_out | dict(getattr(self.dataset, "skipped", {})),
             **results.summarise(columns),
             "official": official,
-            "seconds": {"all": round(seconds, 2), "estimator": round(judge.seconds, 2)},
+            "seconds": None if folder and folder.resumed else seconds,
         }
         result = _plain(result)
         if folder:

@@ -132,6 +132,8 @@ def test_resume_repeats_no_part_and_ends_with_the_same(data, tmp_path, monkeypat
         measure(oracle, SETTINGS, interrupted)
     resumed = Request(Source("3dpw", root), out=tmp_path / "out", save_predictions=True, resume=True)
     result = measure(oracle, SETTINGS, resumed)
+    assert whole["seconds"]["all"] > 0
+    assert result["seconds"] is None  # of a part of the work
     assert oracle.seen == 9 - 4 + 1 + 1  # five people, and one look at what comes out each time
     for name in ("all", "by", "people"):
         assert result[name] == whole[name]

@@ -54,6 +54,16 @@ def test_a_fit_lowers_the_held_out_error(views, tmp_path):
     assert torch.equal(subject.rest_joints, views.rest_joints)
 
 
+def test_held_out_pictures_of_nobody_are_not_measured(views, tmp_path):
+    """There is no box of a person in them, and what is no figure does not end a fit."""
+    masks = views.masks * ~views.held_out[:, None, None]
+    empty = dataclasses.replace(views, masks=masks, images=views.images * (masks > 0)[..., None])
+    options = TINY.model_copy(update={"iterations": 4, "every": 1, "patience": 1})
+    fitted = fit(empty, options, tmp_path / "p.safetensors")
+    assert fitted.quality is None
+    assert fitted.iterations == 4
+
+
 def test_a_resumed_fit_has_the_same_bits(views, tmp_path):
     options = TINY.model_copy(update={"poses": True, "pose_every": 7})
     whole, parts = Fit(views, options), Fit(views, options)

@@ -164,6 +164,14 @@ class TestEffects:
         assert image[..., 10, 10].max() < 1.0 + 1e-6 and image[..., 10, 10].min() < 0.3
         assert torch.allclose(image, image.transpose(2, 3), atol=1e-6)
 
+    def test_a_wide_blur_is_as_wide_as_it_says(self) -> None:
+        dot = torch.zeros(64, 3, 49, 49)
+        dot[..., 24, 24] = 1
+        image = Appearance(plain(blur=6.0), backgrounds()).photograph(dot, rng())[:, 0]
+        along = torch.arange(49) - 24.0
+        widths = (image.sum(1) * along.square()).sum(1).sqrt()  # standard deviations, of a kernel cut at two
+        assert widths.max() > 5 and widths.min() < 1
+
     def test_light_falls_on_the_person_apart_from_the_background(self) -> None:
         """A brighter person before the same background, or cut-outs would be recognised by their light."""
         white = Render(torch.full((200, 3, 2, 2), 0.3), torch.full((200, 1, 2, 2), 1.0))

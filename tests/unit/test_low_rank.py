@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from blob_parts import bank, finetuning, rng
 from torch import nn
@@ -63,3 +64,10 @@ def test_fine_tuning_changes_matrices_by_that_rank() -> None:
 def test_a_rank_above_the_matrix_is_its_own() -> None:
     low_rank = LowRank(network().parameters(), 100, rng())
     assert [tuple(up.shape) for up in low_rank.up] == [(5, 5), (7, 7)]
+
+
+def test_factors_of_another_rank_are_refused() -> None:
+    """Those of rank 1 would be repeated to fill any other."""
+    thin, wide = (LowRank(network().parameters(), rank, rng()) for rank in (1, 2))
+    with pytest.raises(RuntimeError, match=r"shape \(5, 1\), not \(5, 2\)"):
+        wide.load(thin.tensors())

@@ -235,7 +235,7 @@ def fit(
     state, run = state_of(out), Fit(views, options)
     if state.exists():
         run.resume(state)
-    unseen = views.held_out.nonzero()[:, 0]
+    unseen = (views.held_out & (views.masks.flatten(1).amax(1) > 127)).nonzero()[:, 0]  # of nobody there is no figure
     some = unseen[:: max(1, len(unseen) // _MEASURED)][:_MEASURED]
     figures: dict[str, float] = {}
     tell = progress or (lambda *_: None)
@@ -246,8 +246,8 @@ def fit(
             quality = run.look(some, stride=2) if len(some) else None
             if quality is not None:
                 figures = {"psnr": quality.psnr, "box": quality.box_psnr}
-                better = quality.box_psnr > run.best
-                run.best, run.stale = max(run.best, quality.box_psnr), 0 if better else run.stale + 1
+                stale = quality.box_psnr <= run.best
+                run.best, run.stale = max(run.best, quality.box_psnr), run.stale + 1 if stale else 0
             run.save(state)
             run.subject(quality).save(out)
         tell(run.done, options.iterations, figures)
