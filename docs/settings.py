@@ -7,19 +7,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from posegen import describe
-from posegen.assemble import options_class
+from posegen.assemble import make, options_class
 from posegen.config import COMPONENTS
+from posegen.datasets.rendered_views import Plan
+from posegen.nn.smpl import PUBLISHED_LR, PUBLISHED_PACE
+from posegen.pace import Pace
 from posegen.plugins import load
 from posegen.pretrain.settings import Pretraining
 from posegen.registry import KnownComponent, registry
-from posegen.settings import Settings
+from posegen.settings import FinetuneSettings, Selection, Settings
 
 HEAD = """# Settings
 
 Written by `python docs/settings.py > docs/settings.md`; a test compares. How they are set:
 [configuration](configuration.md). Defaults are those of the code; `posegen run` starts from the recipe `quick`
 (`posegen recipes show quick`), and `posegen run --dry-run` shows what holds and why."""
+PACES = """Where `finetune` and `retain` say nothing: with the weights that are shipped, and with published ones of
+SPIN, HybrIK and CLIFF. `result.json` has what a run did."""
 PLUGINS = Path(__file__).parents[1] / "plugins"
 
 
@@ -41,7 +48,23 @@ def markdown() -> str:
             lines += _table(title, options, prefix=f"{component.kind}.", level="###")
     for name, section in sections.items():
         lines += _table(name, section, prefix=f"{name}.")
+    lines += _paces()
     return "\n".join([*lines, *_pretraining(), *_fitting()]) + "\n"
+
+
+def _paces() -> Iterator[str]:
+    """What counts where ``finetune`` and ``retain`` say nothing: of the shipped weights, and of published ones."""
+    paces: dict[str, dict[str, Any]] = {}
+    for component in _in_tree():
+        if component.kind == "estimator":
+            estimator = make("estimator", Selection(name=component.name), torch.device("cpu"))
+            paces[component.name] = {"lr": estimator.lr, **getattr(estimator, "pace", Pace())._asdict()}
+    paces["published weights"] = {"lr": PUBLISHED_LR, **PUBLISHED_PACE._asdict()}
+    yield from ("", "## What estimators choose", "", PACES, "")
+    yield from (f"| setting | {' | '.join(paces)} |", f"|---|{'---|' * len(paces)}")
+    for name in ("lr", *Pace._fields):
+        section = "finetune" if name in FinetuneSettings.model_fields else "retain"
+        yield f"| `{section}.{name}` | {' | '.join(describe.default(pace[name]) for pace in paces.values())} |"
 
 
 def _pretraining() -> Iterator[str]:
@@ -59,6 +82,7 @@ def _fitting() -> Iterator[str]:
     for component in _in_tree():
         if component.kind == "renderer" and hasattr(found := load("renderer", component.name), "FitOptions"):
             yield from _table(f"posegen fit {component.name}", found.FitOptions.model_json_schema())
+    yield from _table("Views of a subject of the starter", Plan.model_json_schema(), "views.", "###")
 
 
 def _in_tree() -> list[KnownComponent]:

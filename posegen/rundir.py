@@ -4,10 +4,10 @@ run.toml        the settings; ``posegen run --recipe run.toml`` repeats the run
 env.json        versions, machine, plugins
 metrics.jsonl   every iteration's losses, one JSON object a line
 samples.json    which dataset ``posegen finetune`` learns from
-before.json     the estimator's figures before, for every image of every split
+before.json     the estimator's figures before, for every image of every split; after.json: after
 kept-0.json     with loop.keep: which samples a round was fine-tuned on
 checkpoints/    generator.safetensors (with discriminator and optimisers), finetuning.safetensors
-dataset/        round-0/ ... and replay/: the generated samples (posegen.datasets.generated)
+dataset/        round-0/ ... and replay/ or replay-dataset/: generated samples (posegen.datasets.generated)
 datasets/       with evaluate.datasets: each one's figures before and after (posegen.scoring.folder)
 estimator.safetensors  the fine-tuned weights: ``--set estimator.checkpoint=...`` uses them
 result.json     the outcome; a run that has it is complete
@@ -79,8 +79,12 @@ class RunDirectory:
         if path.exists():
             return read_json(path, "delete it and run with --resume", keys)
         content = make()
-        write_text(path, json.dumps(content, indent=1) + "\n")
+        self.write(name, content)
         return content
+
+    def write(self, name: str, content: dict[str, Any]) -> None:
+        """The JSON file ``name``, anew. Raises PosegenError if it cannot be written."""
+        write_text(self.path / name, json.dumps(content, indent=1) + "\n")
 
     def _refuse_content(self) -> None:
         if self.path.exists() and any(p.name != ".lock" for p in self.path.iterdir()):

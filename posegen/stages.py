@@ -46,8 +46,10 @@ def complete(context: Context) -> dict[str, Any]:
         finetune(context, tuning, round_, kept(context, round_, generated.concatenate(pool)))
     finish(context, tuning)
     after = figures(parts, splits, settings, track, "measure after")
+    directory.write("after.json", after)
     others = elsewhere.compared(before_elsewhere, elsewhere.measured(context, "after"))
-    return directory.once("result.json", lambda: result(context, splits, before, after) | others)
+    pace = {"lr": tuning.lr, **tuning.pace._asdict()}
+    return directory.once("result.json", lambda: {**result(context, splits, before, after), "pace": pace, **others})
 
 
 def shots(bench: Bench, settings: Settings, track: Track) -> list[open.Shots]:

@@ -20,6 +20,7 @@ from posegen.context import Context
 from posegen.datasets import generated
 from posegen.errors import UsageError
 from posegen.evaluate import METRICS
+from posegen.pace import Pace
 from posegen.run import evaluate, finetune, generate, run
 from posegen.rundir import RunDirectory
 from posegen.settings import Selection
@@ -71,8 +72,8 @@ class TestDirectory:
     def test_holds_what_its_documentation_lists(self, whole: Path) -> None:
         top = {p.name for p in whole.iterdir()}
         assert top == {
-            *("run.toml", "env.json", "metrics.jsonl", "before.json", "result.json", "estimator.safetensors"),
-            *("checkpoints", "dataset", ".lock"),
+            *("run.toml", "env.json", "metrics.jsonl", "before.json", "after.json", "result.json"),
+            *("estimator.safetensors", "checkpoints", "dataset", ".lock"),
         }
         assert {p.name for p in (whole / "checkpoints").iterdir()} == {
             "generator.safetensors",
@@ -217,12 +218,19 @@ class TestResult:
             assert 0 <= split["pck"]["after"]["mean"] <= 100
             assert split["pa_mpjpe"]["after"]["mean"] <= split["mpjpe"]["after"]["mean"]
 
-    def test_before_is_what_before_json_says(self, whole: Path) -> None:
-        before = json.loads((whole / "before.json").read_text())
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_figures_are_the_means_of_each_images(self, whole: Path, when: str) -> None:
+        each = json.loads((whole / f"{when}.json").read_text())
         for name, split in figures(whole)["splits"].items():
             for metric in METRICS:
-                expected = sum(before[name][metric]) / len(before[name][metric])
-                assert split[metric]["before"]["mean"] == pytest.approx(expected, rel=1e-5)
+                expected = sum(each[name][metric]) / len(each[name][metric])
+                assert split[metric][when]["mean"] == pytest.approx(expected, rel=1e-5)
+
+    def test_says_the_pace_that_it_had(self, whole: Path) -> None:
+        pace, asked = figures(whole)["pace"], settings(**EVERYTHING)
+        assert (pace["epochs"], pace["average"]) == (asked.finetune.epochs, asked.retain.average)
+        assert asked.finetune.optimizer is None  # nor does the estimator say it
+        assert pace["optimizer"] == Pace().optimizer
 
     def test_an_untrained_network_becomes_much_better(self, tmp_path: Path) -> None:
         """It says noise before; a few steps teach it roughly where a person's joints are."""
