@@ -44,8 +44,8 @@ class BlazePose:
         """Patterns of the names of parameters that fine-tuning leaves as they are. With biases and the last layer free,
         the network learns first that people without a visible face turn their back, and unlearns real photographs."""
         looks: Literal[1, 2] = 1
-        """2 looks at every picture twice where nothing is learned from it: the second time turned so that the person,
-        as first seen, stands upright. The published pipeline turns it by what it saw a frame before."""
+        """2 looks at every picture twice, the second time turned so that the person, as first seen, stands upright; what
+        is learned, is learned from one look of each. The published pipeline turns it by what it saw a frame before."""
         scale: float = Field(1.25, gt=0)
         """Side of the crop over the longer side of the person's box."""
         checkpoint: Path | None = None
@@ -79,13 +79,19 @@ class BlazePose:
 
         ``angle`` (N,) is the one that the crop was turned by: the joints are turned back.
         """
-        seen = self._look(crop)
-        if self.options.looks == 2 and not torch.is_grad_enabled():
-            leaning = lean(seen.joints[..., :2])
-            middle = crop.new_full((len(crop), 2), SIZE / 2)
-            seen = self._look(resample(crop, middle, crop.new_full((len(crop),), float(SIZE)), SIZE, angle=leaning))
-            seen = replace(seen, joints=turn(seen.joints, leaning))
+        seen = self._look(crop) if self.options.looks == 1 else self._look_again(crop)
         return seen if angle is None else replace(seen, joints=turn(seen.joints, angle))
+
+    def _look_again(self, crop: Tensor) -> Estimate:
+        """Every picture turned upright by what a first look says; where gradients flow every other one, as both looks
+        are to be learned."""
+        leaning = crop.new_zeros(len(crop))
+        again = slice(1, None, 2) if torch.is_grad_enabled() else slice(None)
+        with torch.no_grad():
+            leaning[again] = lean(self._look(crop[again]).joints[..., :2])
+        middle, side = crop.new_full((len(crop), 2), SIZE / 2), crop.new_full((len(crop),), float(SIZE))
+        seen = self._look(resample(crop, middle, side, SIZE, angle=leaning))
+        return replace(seen, joints=turn(seen.joints, leaning))
 
     def _look(self, crop: Tensor) -> Estimate:
         points = self.module(crop.contiguous(memory_format=torch.channels_last))
