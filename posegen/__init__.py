@@ -1,7 +1,7 @@
 """PoseGen: find where a 3D human pose estimator fails, generate the data that fixes it, prove the gain.
 
-The names below are public, as are ``posegen.types``, ``posegen.protocols``, ``posegen.errors``, ``posegen.body``,
-``posegen.geometry``, ``posegen.nn``, ``posegen.assets`` and ``posegen.testing``. Importing ``posegen`` imports
+The names below are public, as are ``posegen.types``, ``.protocols``, ``.errors``, ``.options``, ``.pace``, ``.body``,
+``.geometry``, ``.nn``, ``.assets`` and ``.testing``. Importing ``posegen`` imports
 neither torch nor pydantic.
 """
 

@@ -14,7 +14,7 @@ from documents import DOCUMENTS, FENCE, ROOT, blocks, text
 
 from posegen import assemble, config, fit
 from posegen.ablate.cells import cells
-from posegen.ablate.recipe import read
+from posegen.ablate.recipe import chosen, read
 from posegen.body import JOINT_SETS
 from posegen.cli.main import app
 from posegen.datasets import open as benchmark
@@ -62,7 +62,10 @@ def test_commands_exist(document, line):
     given, grid = ([words[i + 1] for i, word in enumerate(words) if word == name] for name in ("--set", "--grid"))
     if command == "ablate":
         if not words[0].startswith("-"):
-            assert cells(read(words[0], given, grid), (0,), ROOT)
+            ablation = read(words[0], given, grid)
+            assert cells(ablation, (0,), ROOT)
+            for option, there in (("--rows", ablation.rows), ("--columns", ablation.columns)):
+                assert chosen(there, [words[words.index(option) + 1]] if option in words else None, option)
         return
     if command == "fit":
         assert fit.read_options(fit.fittable(words[0]), fit.Request(words[0], ROOT, "s1", None, tuple(given)))
@@ -70,9 +73,9 @@ def test_commands_exist(document, line):
     if command == "pretrain":
         pretraining.load({}, given)
         return
-    chosen = {f"--{kind}": (kind, words[words.index(f"--{kind}") + 1]) for kind in KINDS if f"--{kind}" in words}
-    if not {name.strip("$") for _, name in chosen.values()} & {*EXAMPLES, *KINDS}:
-        assemble.complete(config.load((), chosen, given).settings)
+    parts = {f"--{kind}": (kind, words[words.index(f"--{kind}") + 1]) for kind in KINDS if f"--{kind}" in words}
+    if not {name.strip("$") for _, name in parts.values()} & {*EXAMPLES, *KINDS}:
+        assemble.complete(config.load((), parts, given).settings)
 
 
 def test_there_are_commands_to_check():
