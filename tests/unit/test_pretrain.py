@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from posegen import losses
 from posegen.body import JOINT_SETS
 from posegen.errors import AssetError, PosegenError, UsageError
-from posegen.geometry import frame, orbit
+from posegen.geometry import frame, orbit, rotmat_to_rotvec
 from posegen.pretrain import bank as banks
 from posegen.pretrain import stage
 from posegen.pretrain.settings import load
@@ -175,6 +175,68 @@ def test_training_learns_what_it_sees(drawn, tmp_path):
     assert kinds == {torch.float16}
     made = stage.make("estimator", Selection(name="spin", options={"checkpoint": str(out)}), CPU)
     assert made.weights == "open-compact"
+
+
+@pytest.fixture
+def training(drawn):
+    """Of a function that takes settings: a SPIN that is about to learn from the bank."""
+    _, train, _, truth = drawn
+
+    def begun(**changes):
+        chosen = settings(**changes)
+        estimator, square = stage._untrained(chosen, CPU)
+        joint_set = mesh("s1").body.joint_set("smpl24")
+        return stage.Training(estimator, joint_set, train, truth, chosen, square), estimator, square
+
+    return begun
+
+
+ALONE = dict.fromkeys(("loss__joints", "loss__rotations", "loss__betas", "loss__points", "loss__heatmaps"), 0)
+
+
+def test_the_loss_of_the_shape_is_the_mean_square_of_what_betas_are_off(drawn, training):
+    truth = drawn[3]
+    learner, *_ = training(**ALONE | {"loss__betas": 3})
+    said = Estimate(truth.joints, betas=truth.betas + 0.2)
+    assert learner.loss(said, truth, truth.box)[0].item() == pytest.approx(3 * 0.2**2, rel=1e-4)
+    assert learner.loss(Estimate(truth.joints), truth, truth.box)[0].item() == 0
+
+
+def test_the_loss_of_the_camera_is_how_far_joints_fall_from_their_places_in_the_crop(drawn, training):
+    truth = drawn[3]
+    learner, _, square = training(**ALONE | {"loss__points": 2})
+    centre, side = square(truth.box)
+    halves = 2 * (truth.points - centre[:, None]) / side[:, None, None]  # -1 to 1 across the crop
+    s, t = 0.8, torch.tensor([0.1, -0.2])
+    joints = torch.cat([halves / s - t, truth.joints[..., 2:]], -1)  # those that this camera shows at their places
+    camera = torch.tensor([s, *t]).expand(len(truth), 3)
+    assert learner.loss(Estimate(joints, camera=camera), truth, truth.box)[0].item() == pytest.approx(0, abs=1e-5)
+    moved = camera + torch.tensor([0, 0.3, 0.4])
+    loss, _ = learner.loss(Estimate(joints, camera=moved), truth, truth.box)
+    assert loss.item() == pytest.approx(2 * s * 0.5, rel=1e-4)
+
+
+def test_the_loss_of_joints_and_rotations(drawn, training):
+    truth = drawn[3]
+    learner, *_ = training(**ALONE | {"loss__joints": 2})
+    off = truth.joints + torch.tensor([0.3, 0.0, 0.4]) * (torch.arange(24) > 0)[:, None]  # all but the root
+    loss, metres = learner.loss(Estimate(off), truth, truth.box)
+    assert metres.item() == pytest.approx(0.5 * 23 / 24, rel=1e-4)
+    assert loss.item() == pytest.approx(2 * metres.item())
+    learner, *_ = training(**ALONE | {"loss__rotations": 1})
+    true = Estimate(truth.joints, body_pose=truth.theta, global_orient=rotmat_to_rotvec(truth.root))
+    assert learner.loss(true, truth, truth.box)[0].item() == pytest.approx(0, abs=1e-8)
+    wrong = replace(true, body_pose=truth.theta + 0.3)
+    assert learner.loss(wrong, truth, truth.box)[0].item() > 1e-3
+
+
+def test_the_first_steps_are_of_halved_crops(training, monkeypatch):
+    learner, estimator, _ = training(coarse=0.5, epochs=1, batch=3)
+    look, sizes = estimator.predict, []
+    monkeypatch.setattr(estimator, "predict", lambda crop: sizes.append(crop.shape[-1]) or look(crop))
+    for _ in learner.epoch():
+        pass
+    assert sizes == [estimator.input_size // 2] * 2 + [estimator.input_size] * 2
 
 
 def test_heatmaps_are_taught_the_places_that_hybrik_lifts_to_the_truth(drawn):
