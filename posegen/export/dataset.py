@@ -14,7 +14,7 @@ from posegen.appearance import Appearance
 from posegen.assemble import assemble
 from posegen.checkpoint import save_arrays
 from posegen.datasets import generated
-from posegen.errors import UsageError
+from posegen.errors import AssetError, UsageError
 from posegen.export import humans, spin
 from posegen.export.people import People, people, together
 from posegen.files import disk_error
@@ -49,13 +49,18 @@ def export(settings: Settings, run: Path, out: Path, layout: str, console: Conso
     with Track(None, console).phase("export", sum(counts)) as phase, ThreadPoolExecutor(2) as pool:
         for folder in folders:
             samples = generated.load(folder, joint_set=parts.estimator.joint_set)
+            there = generated.people(folder)
+            if int(samples.person.max()) >= len(there):
+                raise AssetError(
+                    f"{folder / 'dataset.json'} does not name all of its people", generated.REPAIR
+                )
             names = [f"images/{folder.name}-{i:06d}.jpg" for i in range(len(samples))]
             rng = stream(settings.seed, "export", folder.name)
             for index in torch.arange(len(samples)).split(BATCH):
                 pictures = generated.to_bytes(looks.compose(samples[index].render(), rng)).permute(0, 2, 3, 1).numpy()
                 list(pool.map(_write, [out / names[i] for i in index], [Image.fromarray(p) for p in pictures]))
                 phase.advance(by=len(index))
-            for i, who in enumerate(generated.people(folder)):
+            for i, who in enumerate(there):
                 of_one = (samples.person == i).nonzero()[:, 0]
                 if len(of_one):
                     body: Body = (parts.person(who) if i else parts.renderer).body
