@@ -51,9 +51,7 @@ def export(settings: Settings, run: Path, out: Path, layout: str, console: Conso
             samples = generated.load(folder, joint_set=parts.estimator.joint_set)
             there = generated.people(folder)
             if int(samples.person.max()) >= len(there):
-                raise AssetError(
-                    f"{folder / 'dataset.json'} does not name all of its people", generated.REPAIR
-                )
+                raise AssetError(f"{folder / 'dataset.json'} does not name all of its people", generated.REPAIR)
             names = [f"images/{folder.name}-{i:06d}.jpg" for i in range(len(samples))]
             rng = stream(settings.seed, "export", folder.name)
             for index in torch.arange(len(samples)).split(BATCH):

@@ -15,7 +15,7 @@ from posegen_anerf.fit.draw import draw
 from posegen_anerf.fit.fit import Fit, fit
 from posegen_anerf.fit.network import finished
 from posegen_anerf.fit.options import FitOptions
-from posegen_anerf.fit.poses import Poses, orthonormal
+from posegen_anerf.fit.poses import Poses
 from posegen_anerf.fit.radii import radii_of
 from posegen_anerf.fit.start import start_of
 from posegen_anerf.skeleton import FLIP, UNIT, bones_to_world, joints_of
@@ -23,7 +23,7 @@ from posegen_anerf.subject import NerfSubject
 
 from posegen import plugins
 from posegen.errors import AssetError, PosegenError, UsageError
-from posegen.geometry import rotvec_to_rotmat
+from posegen.geometry import rot6d_to_rotmat, rotvec_to_rotmat
 from posegen.nn import precision
 from posegen.nn.checkpoint import load_tensors, metadata, save_tensors
 from posegen.types import Views
@@ -355,7 +355,7 @@ def test_poses_start_as_given(views, skts):
         poses.turns[0, 0] = rotvec_to_rotmat(torch.tensor([[0.2, 0.5, -0.1]]))[0, :, :2]
     moved = poses.skts()[0]
     body = torch.tensor([[0.05, 0.4, 0.02]])  # metres, in the body: where the moved body carries it, it is the same
-    turn = orthonormal(poses.turns[0, 0])
+    turn = rot6d_to_rotmat(poses.turns[0, 0].flatten())
     flip = torch.tensor([1.0, -1.0, -1.0])
     world = body @ turn.T + poses.pelvis[0]
     here = torch.einsum("jab,b->ja", skts[0, :, :3, :3], (body * flip)[0] * 1.7857143) + skts[0, :, :3, 3]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from posegen_anerf.field import Field
+from posegen_anerf.field import Field, waves
 
 GAIN = 40.0
 """Raw densities are this many times what the layer under training gives: a wall needs hundreds, and Adam's steps are
@@ -73,17 +73,9 @@ def _encode(
     seen = (directions.view(images, rays, 3) @ turn.transpose(1, 2)).view(-1, 24, 3)
     if bf16:
         blocks = [block.bfloat16() for block in blocks]
-    view = _waves(F.normalize(seen, dim=-1).flatten(1), field)
+    view = waves(F.normalize(seen, dim=-1).view(-1, 1, 72), field.config.multires_views)
     fill = (0, 0, 0, -len(points) % BLOCK)
     return Encoded(len(points), F.pad(torch.cat(blocks, 1), fill), F.pad(weight, fill), view)
-
-
-def _waves(view: Tensor, field: Field) -> Tensor:
-    """(R,72) -> (R,blocks,72)."""
-    blocks = [view]
-    for k in range(field.config.multires_views):
-        blocks += [(view * 2**k).sin(), (view * 2**k).cos()]
-    return torch.stack(blocks, 1)
 
 
 def trunk(field: Field, points: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from posegen.geometry import rotmat_to_rotvec, rotvec_to_rotmat
+from posegen.geometry import rot6d_to_rotmat, rotmat_to_rotvec, rotvec_to_rotmat
 from posegen_anerf.fit.losses import acceleration, pose_distance
 from posegen_anerf.skeleton import FLIP, UNIT, bones_to_world, joints_of
 
@@ -32,7 +32,7 @@ class Poses(nn.Module):
     def skts(self, index: Tensor | None = None) -> Tensor:
         """World to bone transforms (I,24,4,4) of some poses, or of all, NeRF units; differentiable."""
         turns, pelvis = (self.turns, self.pelvis) if index is None else (self.turns[index], self.pelvis[index])
-        rotations = orthonormal(turns)
+        rotations = rot6d_to_rotmat(turns.flatten(-2))
         bones = bones_to_world(rotmat_to_rotvec(rotations[:, 1:]), self._rest)
         flip = turns.new_tensor(FLIP)
         back = rotations[:, 0].transpose(1, 2) * flip[:, None] * flip  # the root undone, in the field's world
@@ -42,7 +42,7 @@ class Poses(nn.Module):
 
     def theta(self) -> tuple[Tensor, Tensor]:
         """The poses as they are now, root first (P,24,3) axis-angle, and the pelvis (P,3), metres."""
-        return rotmat_to_rotvec(orthonormal(self.turns)).detach(), self.pelvis.detach()
+        return rotmat_to_rotvec(rot6d_to_rotmat(self.turns.flatten(-2))).detach(), self.pelvis.detach()
 
     def regulariser(self, moved: Tensor, weight: float, tolerance: float, smooth: float) -> Tensor:
         """The pose and smoothness terms of Eq 11 of the poses ``moved`` (M,).
@@ -52,14 +52,7 @@ class Poses(nn.Module):
         out = weight * pose_distance(self.turns[moved], self.given[moved], tolerance)
         if smooth:
             turns = self.turns[:, 1:]
-            joints = joints_of(bones_to_world(rotmat_to_rotvec(orthonormal(turns)), self._rest))
+            joints = joints_of(bones_to_world(rotmat_to_rotvec(rot6d_to_rotmat(turns.flatten(-2))), self._rest))
             for values in (turns, joints):
                 out = out + smooth * acceleration(values, self._clip, moved)
         return out
-
-
-def orthonormal(columns: Tensor) -> Tensor:
-    """(...,3,2) -> rotation matrices (...,3,3) by Gram and Schmidt."""
-    x = F.normalize(columns[..., 0], dim=-1)
-    y = F.normalize(columns[..., 1] - (x * columns[..., 1]).sum(-1, keepdim=True) * x, dim=-1)
-    return torch.stack([x, y, torch.linalg.cross(x, y)], dim=-1)
