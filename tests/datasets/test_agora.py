@@ -71,6 +71,12 @@ def test_only_valid_people_of_an_occlusion_from_0_to_90_count(root, crowd):
     assert len(Agora(edited(crowd, root, "occlusion", 0, 0, 90.5), "validation")) == 7
 
 
+def test_a_split_in_which_nobody_counts_says_by_what(tmp_path, crowd):
+    crowd.columns["isValid"] = [[False] * len(people) for people in crowd.columns["isValid"]]
+    with pytest.raises(AssetError, match=r"nobody in validation.* counts by 'isValid' and 'occlusion'"):
+        Agora(crowd.write(tmp_path), "validation")
+
+
 def test_an_image_without_people_is_no_record_even_where_the_tool_left_empty_texts(root, crowd):
     assert crowd.columns["gt_joints_3d"][-1] == ""
     assert not any(record.groups["image"] == EMPTY[:-4] for record in Agora(root, "validation"))

@@ -386,7 +386,6 @@ def test_a_shrunken_picture_is_the_same_picture_softer(renderer, width, height):
     pose = torch.zeros(1, 23, 3, requires_grad=True)
     sharp, soft = renderer.render(pose, camera), smaller.render(pose, camera)
     assert soft.image.shape == sharp.image.shape and soft.alpha.shape == sharp.alpha.shape
-    one, other = (F.adaptive_avg_pool2d(r.alpha.detach(), 4) for r in (sharp, soft))
-    assert one.max() > 0.15 and (one - other).abs().max() < 0.1
-    (gradient,) = torch.autograd.grad(soft.image.sum(), pose)
-    assert bool(gradient.isfinite().all()) and bool(gradient.abs().sum() > 0)
+    for name, bound in (("alpha", 0.1), ("image", 0.06)):
+        one, other = (F.adaptive_avg_pool2d(getattr(r, name).detach(), 4) for r in (sharp, soft))
+        assert one.max() > 1.5 * bound and (one - other).abs().max() < bound

@@ -99,6 +99,22 @@ def test_selecting_an_incompatible_plugin(install):
         plugins.load("estimator", "tiny")
 
 
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("a_module_that_nobody_has:Tiny", "fails to import a_module_that_nobody_has:Tiny: ModuleNotFoundError"),
+        ("collections:Tiny", "fails to import collections:Tiny: AttributeError"),
+        ("math:pi", "math:pi of posegen-tiny is not a class"),
+    ],
+)
+def test_a_target_that_is_no_class_names_its_distribution(install, target, says):
+    install("posegen-tiny", f"tiny_{abs(hash(target))}", plugin(target=target))
+    assert row("posegen-tiny").status == "ok"  # nothing is imported before it is used
+    with pytest.raises(PluginError) as error:
+        plugins.load("estimator", "tiny")
+    assert says in error.value.message and "posegen-tiny" in error.value.message
+
+
 def test_two_plugins_with_one_name_need_a_distribution(install):
     install("posegen-a", "clash_a", plugin(target="collections:Counter"))
     install("posegen-b", "clash_b", plugin(target="collections:deque"))

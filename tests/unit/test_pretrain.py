@@ -151,6 +151,14 @@ def test_a_bank_that_cannot_be_read_is_not_to_be_deleted(drawn, tmp_path, monkey
     assert "delete" not in shard.value.hint + about.value.hint
 
 
+@pytest.mark.parametrize("name", ["train-000.npy", "validation-000.npy"])
+def test_a_damaged_shard_is_named_with_its_bank(drawn, tmp_path, name):
+    folder = shutil.copytree(drawn[0], tmp_path / "bank")
+    (folder / name).write_bytes((folder / name).read_bytes()[:40])
+    with pytest.raises(AssetError, match="bank holds a damaged shard"):
+        opened(folder, settings())
+
+
 def test_a_bank_of_other_settings_is_not_taken(drawn, tmp_path):
     folder, *_ = drawn
     with pytest.raises(UsageError, match="a bank of other settings"):
@@ -282,6 +290,26 @@ def test_a_resumed_training_equals_an_undisturbed_one(drawn, tmp_path):
     assert whole.read_bytes() == halted.read_bytes()
     with pytest.raises(UsageError, match="there already"):
         stage.pretrain(settings(), halted, bank=folder)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda tensors, about: (tensors, about | {"settings": "{}"}), "was trained with other settings"),
+        (lambda tensors, about: ({k: v for k, v in tensors.items() if k != "error"}, about), "lacks 'error'"),
+        (lambda tensors, about: (tensors | {"module.fc2.weight": torch.zeros(3)}, about), "fc2.weight"),
+    ],
+)
+def test_a_state_of_something_else_is_not_gone_on_with(drawn, tmp_path, spoil, says):
+    out = tmp_path / "w.safetensors"
+    with ctrl_c(4):
+        stage.pretrain(settings(), out, bank=drawn[0])
+    state = tmp_path / "w.safetensors.state"
+    content = stage.checkpoint.load_tensors(state, ""), stage.checkpoint.metadata(state)
+    stage.checkpoint.save_tensors(state, *spoil(*content))
+    with pytest.raises(PosegenError, match=says):
+        stage.pretrain(settings(), out, bank=drawn[0], resume=True)
+    assert not out.exists()
 
 
 def test_an_epoch_that_is_repeated_is_validated_once_in_the_log(drawn, tmp_path, monkeypatch):
