@@ -6,7 +6,8 @@ both sides centred on that set's root; millimetres. ``real`` compares with a str
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
     from posegen.protocols import PoseEstimator
 
 BATCH = 32
-PROTOCOL = "open: 12 limb joints, root-centred, mm; pck at 150 mm"
+PROTOCOL = "open: 12 limb joints, root-centred, mm; pck at 150 mm; intervals over clips"
 METRICS = ("mpjpe", "pa_mpjpe", "n_mpjpe", "pck")
 GROUPINGS = {
     "viewpoint": ("front", "left", "back", "right", "above", "below"),
     "roll": ("upright", "tilted", "upside down"),
+    "clip": (),
 }
-"""What a split is broken down by, and the parts: ``viewpoints.bin_name`` and ``roll_name`` of the person's trunk."""
+"""What a split is broken down by, and the parts: ``viewpoints.bin_name`` and ``roll_name`` of the person's trunk, and
+whatever clips it has."""
 
 
 Figures = dict[str, dict[str, list[float]]]
@@ -87,33 +90,37 @@ def belong(figures: Mapping[str, Any], splits: Iterable[Shots]) -> bool:
         return False
 
 
-def compare(before: dict[str, list[float]], after: dict[str, list[float]], resamples: int) -> dict[str, Any]:
+def compare(
+    before: dict[str, list[float]], after: dict[str, list[float]], *, clips: Sequence[str], resamples: int
+) -> dict[str, Any]:
     """One split: mean and 95 % interval of each metric before and after, and of the paired change in percent.
 
-    The change is relative to the mean before; where that is zero, there is none (None).
+    The change is relative to the mean before; where that is zero, there is none (None).  clips: of the images, which
+    are what is resampled; of one clip, the interval's ends are None.
     """
+    interval = partial(_interval, clips=clips, resamples=resamples)
     out: dict[str, Any] = {"images": len(before["mpjpe"])}
     for name in METRICS:
         old, new = torch.tensor(before[name]), torch.tensor(after[name])
-        mean = old.mean()
         out[name] = {
-            "before": _interval(old, resamples),
-            "after": _interval(new, resamples),
-            "change_percent": _interval(100 * (new - old) / mean, resamples) if mean else None,
+            "before": interval(old),
+            "after": interval(new),
+            "change_percent": interval(100 * (new - old), weights=old) if old.any() else None,
         }
     return out
 
 
-def summarise(values: dict[str, list[float]], resamples: int) -> dict[str, Any]:
-    """One split: mean and 95 % interval of each metric."""
-    metric_rows = {name: _interval(torch.tensor(values[name]), resamples) for name in METRICS}
-    return {"images": len(values["mpjpe"]), **metric_rows}
+def summarise(values: dict[str, list[float]], *, clips: Sequence[str], resamples: int) -> dict[str, Any]:
+    """One split: mean and 95 % interval of each metric, as ``compare`` has them."""
+    rows = {name: _interval(torch.tensor(values[name]), clips=clips, resamples=resamples) for name in METRICS}
+    return {"images": len(values["mpjpe"]), **rows}
 
 
 def parts(shots: Shots) -> dict[str, dict[str, list[int]]]:
-    """{grouping: {part: its images}} of one split, by how the camera sees the person's trunk; those that have images.
+    """{grouping: {part: its images}} of one split, by how the camera sees the person's trunk and by clip; those that
+    have images.
 
-    A person whose trunk has no direction, as shoulders and hips coincide, is in no part.
+    A person whose trunk has no direction, as shoulders and hips coincide, is in no part of the first two.
     """
     turn = viewpoints.trunk_axes(shots.joints.double().cpu(), shots.joint_set)
     seen = zip(*(angle.tolist() for angle in viewpoints.angles(turn)), strict=True)
@@ -122,20 +129,25 @@ def parts(shots: Shots) -> dict[str, dict[str, list[int]]]:
         if bool(turn[i].isfinite().all()):
             found["viewpoint"][viewpoints.bin_name(azimuth, elevation)].append(i)
             found["roll"][viewpoints.roll_name(roll)].append(i)
+    for i, clip in sorted(enumerate(shots.clips), key=lambda pair: pair[1]):
+        found["clip"].setdefault(clip, []).append(i)
     return {g: {part: images for part, images in each.items() if images} for g, each in found.items()}
 
 
 def broken_down(shots: Shots, judge: Callable[..., Any], *figures: dict[str, list[float]]) -> dict[str, Any]:
-    """What ``judge`` says of every part: {grouping: {part: judge(figures of the part, ...)}}."""
-    return {
-        grouping: {
-            part: judge(*({name: [column[i] for i in images] for name, column in f.items()} for f in figures))
-            for part, images in each.items()
-        }
-        for grouping, each in parts(shots).items()
-    }
+    """What ``judge`` says of every part: {grouping: {part: judge(figures of the part, ..., clips=of the part)}}."""
+
+    def of(images: list[int]) -> Any:
+        chosen = ({name: [column[i] for i in images] for name, column in f.items()} for f in figures)
+        return judge(*chosen, clips=[shots.clips[i] for i in images])
+
+    return {grouping: {part: of(images) for part, images in each.items()} for grouping, each in parts(shots).items()}
 
 
-def _interval(values: Tensor, resamples: int) -> dict[str, float]:
-    low, high = metrics.bootstrap_interval(values, resamples, torch.Generator().manual_seed(0))
-    return {"mean": values.mean().item(), "low": float(low), "high": float(high)}
+def _interval(
+    values: Tensor, *, clips: Sequence[str], resamples: int, weights: Tensor | None = None
+) -> dict[str, float | None]:
+    rng = torch.Generator().manual_seed(0)
+    low, high = metrics.bootstrap_interval(values, resamples, rng, clips, weights) or (None, None)
+    mean = values.mean() if weights is None else values.mean() / weights.mean()
+    return {"mean": mean.item(), "low": low, "high": high}

@@ -101,7 +101,7 @@ def evaluate(settings: Settings, *, by: Sequence[str] = (), console: Console | N
         splits = stages.shots(parts, settings, track)
         figures = stages.figures(parts, splits, settings, track)
     judge = partial(summarise, resamples=settings.evaluate.bootstrap)
-    result = {split: judge(values) for split, values in figures.items()}
+    result = {split.name: judge(figures[split.name], clips=split.clips) for split in splits}
     name = summary.title(settings.estimator.name, summary.weights(parts.estimator))
     track.console.print(summary.figures(name, result, PROTOCOL))
     broken = {split.name: broken_down(split, judge, figures[split.name]) for split in splits if by}

@@ -186,7 +186,7 @@ def result(context: Context, splits: list[open.Shots], before: Figures, after: F
         "weights": summary.weights(context.estimator),
         "renderer": settings.renderer.name,
         "protocol": PROTOCOL,
-        "splits": {name: judge(before[name], after[name]) for name in before},
+        "splits": {split.name: judge(before[split.name], after[split.name], clips=split.clips) for split in splits},
         "by": {split.name: broken_down(split, judge, before[split.name], after[split.name]) for split in splits},
         "seconds": context.track.seconds if context.track.whole else None,  # a part would pass for all
     }

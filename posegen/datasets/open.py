@@ -51,13 +51,15 @@ NAMES = (*SPLITS, "real")
 
 @dataclass(frozen=True, slots=True)
 class Shots:
-    """Images with truth. image: (N,3,H,W) uint8.  box: (N,4) pixels.  joints: (N,J,3) of ``joint_set``, metres."""
+    """Images with truth. image: (N,3,H,W) uint8.  box: (N,4) pixels.  joints: (N,J,3) of ``joint_set``, metres.
+    clips: (N,) names of the clips that they show; frames of one are alike."""
 
     name: str
     image: Tensor
     box: Tensor
     joints: Tensor
     joint_set: str
+    clips: tuple[str, ...]
 
 
 def check(names: Iterable[str]) -> None:
@@ -80,11 +82,12 @@ def shots(
     if name == "real":
         image = photos.people("test")
         teacher, joints = photos.people_joints("test")
-        return Shots(name, to_bytes(image), photo_box(image), joints, teacher)
+        return Shots(name, to_bytes(image), photo_box(image), joints, teacher, ("film",) * len(image))
     split = SPLITS[name]
     rng = torch.Generator().manual_seed(zlib.crc32(f"open/{name}".encode()))
-    poses = _poses(split, motion)
-    poses = poses[torch.randperm(len(poses), generator=rng)[:samples]]
+    poses, clips = _poses(split, motion)
+    chosen = torch.randperm(len(poses), generator=rng)[:samples]
+    poses, clips = poses[chosen], [clips[i] for i in chosen]
     root, theta = poses[:, 0], poses[:, 1:]
     view = relative(_views(len(poses), split, rng).to(root), root)
     backdrop = photos.backgrounds("test")
@@ -98,24 +101,27 @@ def shots(
         truth = renderer.body.joints(pose, k, joint_set)
         drawn.append((to_bytes(render.over(behind)), box_from_alpha(render.alpha), truth))
     images, boxes, joints = (torch.cat(column) for column in zip(*drawn, strict=True))
-    return Shots(name, images, boxes, joints, joint_set)
+    by_person = tuple(clip for i in range(subjects) for clip in clips[i::subjects])
+    return Shots(name, images, boxes, joints, joint_set, by_person)
 
 
-def _poses(split: Split, motion: Motion) -> Tensor:
-    """-> (N,24,3) axis-angle, root first. Raises UsageError where a motion has none."""
+def _poses(split: Split, motion: Motion) -> tuple[Tensor, list[str]]:
+    """-> (N,24,3) axis-angle, root first, and the clip of each. Raises UsageError where a motion has none."""
     if split.poses == "acrobatic":
         clips = [c for part in ("validation", "test") for c in motion.clips(part) if c.name in ACROBATIC]
     else:
-        clips = motion.clips("test")
+        clips = list(motion.clips("test"))
     poses = torch.cat([c.poses.float() for c in clips]) if clips else torch.empty(0, 24, 3)
+    names = [c.name for c in clips for _ in range(len(c.poses))]
     if split.poses == "upright":
-        poses = poses[stands(poses[:, 0])]
+        upright = stands(poses[:, 0])
+        poses, names = poses[upright], [name for name, kept in zip(names, upright.tolist(), strict=True) if kept]
     if not len(poses):
         raise UsageError(
             f"split '{split.name}' of the open benchmark finds no poses in this motion",
             f"leave '{split.name}' out of evaluate.splits, or use --set motion=starter",
         )
-    return poses
+    return poses, names
 
 
 def _views(n: int, split: Split, rng: torch.Generator) -> Tensor:

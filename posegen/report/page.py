@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from posegen.evaluate import METRICS
-from posegen.report.summary import FEW, TITLES
+from posegen.report.summary import TITLES, told
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 68rem; margin: 2rem auto; padding: 0 1rem }
@@ -96,10 +96,10 @@ def _figure(figure: Mapping[str, Any]) -> str:
 
 def _interval(figure: Mapping[str, Any], images: int) -> str:
     if "before" not in figure:
-        return f"[{figure['low']:.0f}, {figure['high']:.0f}]" if images >= FEW else ""
+        return f"[{figure['low']:.0f}, {figure['high']:.0f}]" if told(figure, images) else ""
     if (change := figure["change_percent"]) is None:
         return "-"
-    if images < FEW:
+    if not told(change, images):
         return f"{change['mean']:+.1f} %"
     side = "better" if change["high"] < 0 else "worse" if change["low"] > 0 else ""
     return f'<span class="{side}">{change["mean"]:+.1f} % [{change["low"]:+.0f}, {change["high"]:+.0f}]</span>'

@@ -45,7 +45,7 @@ class Seen:
         """The figures of the split, and of its parts, as result.json and ``posegen evaluate --by`` have them."""
         figures = [judged(estimate, self.truth) for estimate in self.estimates.values()]
         judge: Callable[..., Any] = partial(compare if len(figures) == 2 else summarise, resamples=self.resamples)
-        return judge(*figures), broken_down(self.shots, judge, *figures)
+        return judge(*figures, clips=self.shots.clips), broken_down(self.shots, judge, *figures)
 
     def errors(self) -> dict[str, Tensor]:
         """{time: MPJPE of every picture (N,), mm}"""

@@ -84,14 +84,19 @@ def _table(title: str, caption: str) -> UncutTable:
 def _change(change: Mapping[str, float] | None, images: int) -> str:
     if change is None:
         return "-"
-    if images < FEW:
+    if not told(change, images):
         return f"{change['mean']:+.1f}%"
     colour = "green" if change["high"] < 0 else "red" if change["low"] > 0 else "default"
     return f"[{colour}]{change['mean']:+.1f}%[/] [dim]\\[{change['low']:+.0f}, {change['high']:+.0f}][/]"
 
 
 def _interval(figure: Mapping[str, float], images: int) -> str:
-    return f" [dim]\\[{figure['low']:.0f}, {figure['high']:.0f}][/]" if images >= FEW else ""
+    return f" [dim]\\[{figure['low']:.0f}, {figure['high']:.0f}][/]" if told(figure, images) else ""
+
+
+def told(figure: Mapping[str, float | None], images: int) -> bool:
+    """Whether it has an interval that says something."""
+    return figure["low"] is not None and images >= FEW
 
 
 def figures(title: str, splits: Mapping[str, Any], caption: str) -> UncutTable:
@@ -111,7 +116,8 @@ def parts(grouping: str, splits: Mapping[str, Mapping[str, Any]]) -> UncutTable:
     table.add_column(f"{grouping} ", no_wrap=True)
     for split in splits:
         table.add_column(f"{split} ", justify="right", no_wrap=True)
-    for name in GROUPINGS[grouping]:
+    there = {name: None for parts_of_split in splits.values() for name in parts_of_split}
+    for name in GROUPINGS[grouping] or sorted(there):
         found = [parts_of_split.get(name) for parts_of_split in splits.values()]
         cells = [f"{part['mpjpe']['mean']:.0f} [dim]({part['images']})[/] " if part else "- " for part in found]
         table.add_row(f"{name} ", *cells)

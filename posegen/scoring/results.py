@@ -18,7 +18,7 @@ from posegen.scoring.meshes import Meshes
 from posegen.scoring.predict import FIGURE, Columns
 from posegen.scoring.protocols import EvaluationProtocol, Side
 
-RESAMPLES, CHUNK = 1000, 50
+RESAMPLES = 1000
 ROWS = 200
 """A grouping into more parts, as of frames or pictures, is no table."""
 FULL_SIZE = 3840  # pixels: the width at which AGORA's 2D joints are given
@@ -150,19 +150,12 @@ def _mean(values: NDArray[np.float64]) -> dict[str, float]:
 
 
 def _interval(values: NDArray[np.float64], clusters: NDArray[np.str_]) -> dict[str, float]:
-    """95 % of the means of resampled clusters (Efron 1979)."""
     known = np.isfinite(values)
-    if not known.any():
-        return {"low": math.nan, "high": math.nan}
-    _, which = np.unique(clusters[known], return_inverse=True)
-    counts = np.bincount(which).astype(np.float64)
-    sums = np.bincount(which, weights=values[known])
-    random, means = np.random.default_rng(0), []
-    for _ in range(RESAMPLES // CHUNK):  # in parts: there may be as many clusters as pictures
-        picks = random.integers(len(sums), size=(CHUNK, len(sums)))
-        means.append(sums[picks].sum(axis=1) / counts[picks].sum(axis=1))
-    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
-    return {"low": float(low), "high": float(high)}
+    found = metrics.bootstrap_interval(
+        torch.from_numpy(values[known]), RESAMPLES, torch.Generator().manual_seed(0), clusters[known].tolist()
+    )
+    low, high = found or (math.nan, math.nan)
+    return {"low": low, "high": high}
 
 
 def _order(label: str) -> tuple[float, str]:

@@ -93,7 +93,7 @@ def test_the_benchmark_is_as_described():
     motion, photos = (assemble.make(kind, Selection(name="starter"), cpu) for kind in ("motion", "photos"))
     page = text(ROOT / "docs" / "benchmark.md")
     for split in benchmark.SPLITS.values():
-        frames = len(benchmark._poses(split, motion))
+        frames = len(benchmark._poses(split, motion)[0])
         low, high = split.elevation or (None, None)
         elevation = "uniform on the sphere" if low is None else f"{low}° to {high}°"
         background = "test photographs" if split.backgrounds else "white"

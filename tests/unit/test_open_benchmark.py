@@ -54,8 +54,12 @@ class Recorder:
 
 
 def recorded(name: str, samples: int = 10_000) -> Recorder:
+    return asked(name, samples)[0]
+
+
+def asked(name: str, samples: int) -> tuple[Recorder, Shots]:
     recorder = Recorder()
-    shots(
+    made = shots(
         name,
         "smpl24",
         motion=MOTION,
@@ -63,7 +67,7 @@ def recorded(name: str, samples: int = 10_000) -> Recorder:
         mesh=lambda subject: recorder,
         samples=samples,
     )
-    return recorder
+    return recorder, made
 
 
 def frames(split: str) -> torch.Tensor:
@@ -72,6 +76,18 @@ def frames(split: str) -> torch.Tensor:
 
 def rows(poses: torch.Tensor) -> set[bytes]:
     return {pose.numpy().tobytes() for pose in poses}
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_each_picture_is_of_the_clip_that_it_names(name: str) -> None:
+    """People take turns, so that pictures are not in the order in which frames were drawn."""
+    recorder, made = asked(name, 60)
+    known = MOTION.clips("validation") + MOTION.clips("test")
+    clips = {clip.name: rows(clip.poses[:, 1:].float()) for clip in known}
+    poses = torch.cat(recorder.poses)
+    assert len(made.clips) == len(made.image) == len(poses) == 60
+    assert len(set(made.clips)) > 1
+    assert all(pose.numpy().tobytes() in clips[clip] for pose, clip in zip(poses, made.clips, strict=True))
 
 
 class TestShots:

@@ -22,9 +22,18 @@ def rows(values: list[float]) -> dict[str, list[float]]:
     return {name: 3 * values for name in METRICS}  # of five images at least, which an interval needs
 
 
+def compared(before: dict[str, list[float]], after: dict[str, list[float]]) -> dict[str, Any]:
+    """Every picture of a clip of its own."""
+    return compare(before, after, clips=[str(i) for i in range(len(before["mpjpe"]))], resamples=100)
+
+
+def summed(values: dict[str, list[float]]) -> dict[str, Any]:
+    return summarise(values, clips=[str(i) for i in range(len(values["mpjpe"]))], resamples=100)
+
+
 def result(**splits: tuple[list[float], list[float]]) -> dict[str, Any]:
-    compared = {name: compare(rows(b), rows(a), 100) for name, (b, a) in splits.items()}
-    return {"estimator": "blazepose", "protocol": PROTOCOL, "splits": compared}
+    made = {name: compared(rows(b), rows(a)) for name, (b, a) in splits.items()}
+    return {"estimator": "blazepose", "protocol": PROTOCOL, "splits": made}
 
 
 def row(text: str, split: str) -> str:
@@ -76,18 +85,26 @@ class TestBeforeAfter:
         )
 
     def test_of_few_images_no_interval(self) -> None:
-        few = compare({name: [100.0, 110.0] for name in METRICS}, {name: [90.0, 99.0] for name in METRICS}, 100)
+        few = compared({name: [100.0, 110.0] for name in METRICS}, {name: [90.0, 99.0] for name in METRICS})
         made = result() | {"splits": {"usd": few}}
         assert row(printed(summary.before_after(made)), "usd").rstrip().endswith("-10.0%")
-        alone = {"ind": summarise({name: [10.0, 20.0] for name in METRICS}, 100)}
+        alone = {"ind": summed({name: [10.0, 20.0] for name in METRICS})}
         assert "[" not in row(printed(summary.figures("blazepose", alone, PROTOCOL)), "ind")
+
+    def test_of_one_clip_no_interval(self) -> None:
+        """Frames of one film are one witness, however many they are."""
+        film = compare(rows([100.0, 110.0]), rows([90.0, 99.0]), clips=["film"] * 6, resamples=100)
+        text = printed(summary.before_after(result() | {"splits": {"real": film}}), force_terminal=True, width=200)
+        assert "-10.0%" in text and "[-" not in text and "\x1b[32m" not in text
+        alone = summarise(rows([10.0, 20.0]), clips=["film"] * 6, resamples=100)
+        assert "[" not in row(printed(summary.figures("blazepose", {"real": alone}, PROTOCOL)), "real")
 
     def test_no_splits(self) -> None:
         assert "blazepose" in printed(summary.before_after(result()))
 
 
 def test_figures() -> None:
-    splits = {"ind": summarise(rows([10.0, 20.0, 30.0]), 100)}
+    splits = {"ind": summed(rows([10.0, 20.0, 30.0]))}
     text = printed(summary.figures("blazepose", splits, PROTOCOL))
     low, high = splits["ind"]["mpjpe"]["low"], splits["ind"]["mpjpe"]["high"]
     assert row(text, "ind").count(f"20 [{low:.0f}, {high:.0f}]") == 4
@@ -99,7 +116,7 @@ def test_figures() -> None:
 class TestParts:
     @staticmethod
     def compared(before: list[float], after: list[float]) -> dict[str, Any]:
-        return compare(rows(before), rows(after), 100)
+        return compared(rows(before), rows(after))
 
     def test_before_and_after_of_one_split(self) -> None:
         below = self.compared([300.0, 320.0, 340.0], [270.0, 288.0, 306.0])
@@ -113,7 +130,7 @@ class TestParts:
         assert row(narrow, "below") == row(text, "below")
 
     def test_splits_side_by_side(self) -> None:
-        ind, usd = (summarise(rows(values), 100) for values in ([70.0, 90.0], [200.0]))
+        ind, usd = (summed(rows(values)) for values in ([70.0, 90.0], [200.0]))
         text = printed(summary.parts("viewpoint", {"ind": {"front": ind}, "usd": {"front": usd, "below": usd}}))
         assert row(text, "front").split() == ["front", "80", "(6)", "200", "(3)"]
         assert row(text, "below").split() == ["below", "-", "200", "(3)"]
