@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from posegen import plugins, proposals, protocols
 from posegen.config import COMPONENTS, DEFAULT, explain
 from posegen.datasets import open, sources
 from posegen.discovery import discover, one_line
-from posegen.errors import PluginError, PosegenError, UsageError
+from posegen.errors import PluginError, PosegenError, UsageError, nearest
 from posegen.layers import Key, Layer
 from posegen.options import Options
 from posegen.pace import paced
@@ -247,6 +248,11 @@ def _check_feedback(settings: Settings) -> None:
             f"the feedback looks at poses from the generator's views, but loop.views={loop.views} draws others",
             "--set feedback.w2=0, or loop.views=generator",
         )
+    if feedback.samples > loop.batch:
+        raise UsageError(
+            f"feedback.samples = {feedback.samples} are to be rendered of a batch of {loop.batch} poses",
+            f"--set feedback.samples={loop.batch}, or raise loop.batch",
+        )
     if feedback.mode == "score" and feedback.samples == 1:
         raise UsageError("feedback 'score' compares samples, and feedback.samples is 1", "2 at least; the paper has 20")
 
@@ -258,6 +264,16 @@ def check_trainable(settings: Settings, parts: Parts) -> None:
         raise UsageError(
             f"estimator '{name}' is a black box: it has no network to fine-tune",
             "posegen generate  makes the data; choose another --estimator to fine-tune",
+        )
+    names, frozen = [name for name, _ in parts.estimator.module.named_parameters()], parts.estimator.frozen
+    for pattern in frozen:
+        if not fnmatch.filter(names, pattern):
+            hint = nearest(pattern, names) or f"patterns like {names[0].partition('.')[0]}.*"
+            raise UsageError(f"no parameter of estimator '{settings.estimator.name}' is called '{pattern}'", hint)
+    if all(any(fnmatch.fnmatch(name, pattern) for pattern in frozen) for name in names):
+        raise UsageError(
+            f"{', '.join(frozen)} leaves nothing of estimator '{settings.estimator.name}' to train",
+            "freeze less: --set estimator.freeze=[]",
         )
 
 
@@ -284,7 +300,9 @@ def _person(who: str, settings: Settings, mesh: Callable[[str], protocols.Render
     if not Path(who).suffix:
         return mesh(who)
     chosen = settings.renderer
-    selection = Selection(name=chosen.name, options=chosen.options | {"subject": who})
+    own = getattr(plugins.load("renderer", chosen.name), "of_subject", ())
+    options = {name: value for name, value in chosen.options.items() if name not in own}
+    selection = Selection(name=chosen.name, options=options | {"subject": who})
     try:
         renderer: protocols.Renderer = _seeded("renderer", selection, usable_device(settings.device), settings.seed)
     except PosegenError as error:

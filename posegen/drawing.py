@@ -99,7 +99,8 @@ def replayed(context: Context, count: int) -> Samples:
     dataset = replay.open_source(str(context.settings.retain.dataset), joint_set)
     with context.track.phase(f"read {dataset.name}", 1) as phase:
         body = context.parts.renderer.body
-        samples = replay.draw(dataset, count, body, joint_set, context.stream("replay-dataset"))
+        centred = hasattr(context.estimator, "context")
+        samples = replay.draw(dataset, count, body, joint_set, context.stream("replay-dataset"), centred=centred)
         phase.advance()
     generated.save(samples, folder, joint_set=joint_set)
     return samples

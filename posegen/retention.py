@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 def check(settings: Settings, parts: Parts) -> None:
     """Before anything is made. Raises a PosegenError for a dataset, photographs, or people that cannot be had."""
     assemble.check_replay(settings, parts.estimator)
-    if settings.retain.dataset is not None:
-        replay.open_source(settings.retain.dataset, parts.estimator.joint_set)
-    if settings.retain.folder is not None and paced(settings.finetune, settings.retain, parts.estimator).photos:
-        check_folder(settings.retain.folder)
-    assemble.check_people(settings, parts, settings.retain.subjects)
+    retain, pace = settings.retain, paced(settings.finetune, settings.retain, parts.estimator)
+    if retain.dataset is not None:
+        replay.open_source(retain.dataset, parts.estimator.joint_set)
+    if retain.folder is not None and pace.photos:
+        check_folder(retain.folder)
+    if retain.renders or (pace.replayed and retain.dataset is None):
+        assemble.check_people(settings, parts, retain.subjects)
 
 
 def people(context: Context, sizes: Sequence[int]) -> Tensor | None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from posegen.track import Track
 
 SAVE_EVERY = 100  # iterations of the generator between two checkpoints
+LEAST_KEPT = 0.1  # of an epoch's pictures: with fewer, fine-tuning learns from next to nothing
 
 
 def complete(context: Context) -> dict[str, Any]:
@@ -163,9 +164,15 @@ def finetune(context: Context, tuning: Finetuning, round_: int, samples: Samples
     with context.track.phase(f"fine-tune {round_}", tuning.pace.epochs * steps, done=done) as phase:
         while tuning.epochs < until:
             context.seed_torch("fine-tune", tuning.epochs)
+            kept = []
             for losses in tuning.epoch(pool, context.stream("fine-tune", tuning.epochs)):
+                kept.append(losses.kept)
                 phase.advance(losses)
             phase.flush()
+            if kept and (share := float(torch.stack(kept).mean())) < LEAST_KEPT:
+                context.say(
+                    f"finetune.d left out {1 - share:.0%} of the pictures: --set finetune.over_d=keep, or raise d"
+                )
             states.save_finetuning(context.directory.finetuning, tuning)
 
 

@@ -5,6 +5,7 @@ The published script does so with MPII's pictures and the poses of another netwo
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,10 +43,14 @@ def open_source(source: str, joint_set: str) -> Dataset:
     return dataset
 
 
-def draw(dataset: Dataset, count: int, body: Body, joint_set: str, rng: torch.Generator) -> Samples:
+def draw(
+    dataset: Dataset, count: int, body: Body, joint_set: str, rng: torch.Generator, *, centred: bool = False
+) -> Samples:
     """Up to ``count`` random people of a dataset with their true joints.
 
     A record's joints are used where they are all there and of ``joint_set``; otherwise ``body`` takes its pose.
+    centred: labels are turned to how a camera sees the person that looks straight at the crop. Networks that are told
+    where in a picture their crop lies take a crop alone for the whole picture of such a camera.
     Raises UsageError for a dataset without pictures, or with labels that are neither; AssetError for damaged files.
     """
     order = torch.randperm(len(dataset), generator=rng)[: TRIES * count].tolist()
@@ -61,7 +66,7 @@ def draw(dataset: Dataset, count: int, body: Body, joint_set: str, rng: torch.Ge
                 chosen.append((record, truth))
     if not chosen:
         raise _unfit(dataset.name, _labels(joint_set) if pictures else "pictures")
-    return concatenate(_sample(record, truth) for record, truth in chosen)
+    return concatenate(_sample(record, truth, centred) for record, truth in chosen)
 
 
 def _unfit(name: str, lacks: str) -> UsageError:
@@ -87,7 +92,7 @@ def _truth(record: Record, body: Body, joint_set: str) -> Tensor | None:
     return (joints @ rotvec_to_rotmat(pose[:, 0]).transpose(-1, -2))[0].cpu().float()
 
 
-def _sample(record: Record, truth: Tensor) -> Samples:
+def _sample(record: Record, truth: Tensor, centred: bool) -> Samples:
     assert record.image is not None and record.box is not None
     rgba = np.array(read_picture(record.image, "RGBA", "is the dataset whole? get the picture again"))
     pixels = torch.from_numpy(rgba).permute(2, 0, 1)[None].float() / 255
@@ -97,6 +102,10 @@ def _sample(record: Record, truth: Tensor) -> Samples:
     cut = resample(image, centre, side, SIDE)
     corner = (centre - side[:, None] / 2).repeat(1, 2)
     pose = torch.full((24, 3), torch.nan) if record.pose is None else record.pose.float()
+    if centred:
+        turn = _towards(centre[0], record.intrinsics, *image.shape[:1:-1])
+        truth = truth @ turn.T
+        pose = torch.cat([rotmat_to_rotvec(turn @ rotvec_to_rotmat(pose[:1])), pose[1:]])
     facing = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
     alpha = to_bytes(cut[:, 3:])
     return Samples(
@@ -112,3 +121,18 @@ def _sample(record: Record, truth: Tensor) -> Samples:
         pelvis=torch.full((1, 3), torch.nan),
         person=torch.zeros(1, dtype=torch.long),
     )
+
+
+def _towards(point: Tensor, intrinsics: Tensor | None, width: int, height: int) -> Tensor:
+    """The smallest turn (3,3) of camera axes after which a camera looks at ``point`` (2,), pixels.
+
+    Without intrinsics they are those that CLIFF's pseudo truth was made with: the focal length is the diagonal.
+    """
+    if intrinsics is None:
+        ray = torch.tensor([*(point - torch.tensor([width, height]) / 2), math.hypot(width, height)])
+    else:
+        ray = torch.linalg.inv(intrinsics.float()) @ torch.cat([point, torch.ones(1)])
+    ray = ray / ray.norm()
+    axis = torch.stack([ray[1], -ray[0], torch.zeros(())])  # ray x (0, 0, 1)
+    sine = axis.norm().clamp(min=1e-12)
+    return rotvec_to_rotmat(axis / sine * torch.atan2(sine, ray[2]))

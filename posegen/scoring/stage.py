@@ -157,6 +157,7 @@ class _Evaluation:
             "options": to_table(self.settings)["estimator"],
             "dataset": self.request.source.name,
             "dataset_options": dict(self.request.source.options),
+            "path": str(self.request.source.place().absolute()),
             "split": self.dataset.split,
             "protocol": self.protocol.name,
             "judged": people,

@@ -146,6 +146,10 @@ def test_resume_repeats_no_part_and_ends_with_the_same(data, tmp_path, monkeypat
         measure(
             oracle, SETTINGS, Request(Source("3dpw", root), protocol="3dpw/limbs", out=tmp_path / "out", resume=True)
         )
+    elsewhere = tmp_path / "copy"
+    elsewhere.symlink_to(root, target_is_directory=True)
+    with pytest.raises(UsageError, match="another evaluation: path differ"):
+        measure(oracle, SETTINGS, Request(Source("3dpw", elsewhere), out=tmp_path / "out", resume=True))
 
 
 def test_a_damaged_part_is_made_again(tmp_path):

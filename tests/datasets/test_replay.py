@@ -9,6 +9,7 @@ from posegen import assemble
 from posegen.datasets.npz import Npz
 from posegen.datasets.replay import draw, open_source
 from posegen.errors import AssetError, UsageError
+from posegen.geometry import rotvec_to_rotmat
 from posegen.geometry.viewpoint import view_rotation
 from posegen.settings import Selection
 
@@ -47,6 +48,37 @@ def test_poses_give_the_joints_of_any_estimator_in_camera_axes(tmp_path, body):
     torch.testing.assert_close(samples.truth, again, atol=1e-4, rtol=0)
     turned = view_rotation(samples.view) @ view_rotation(samples.view).transpose(-1, -2)
     torch.testing.assert_close(turned, torch.eye(3).expand(3, 3, 3), atol=1e-5, rtol=0)
+
+
+def test_labels_for_a_network_that_is_told_its_place_are_as_seen_from_there(tmp_path, body):
+    """A camera that looks straight at the crop sees the same person turned by the angle between crop and picture."""
+    pictures(tmp_path)
+    focal, middle = 500.0, np.array([350.0, 250.0])
+    k = np.tile(np.diag([focal, focal, 1.0]), (3, 1, 1))
+    k[:, :2, 2] = middle
+    offset = np.array([[0.0, 0.0], [focal * np.tan(0.5), 0.0], [0.0, -focal * np.tan(0.3)]])
+    content = bedlam() | {"center": middle + offset, "cam_int": k}
+    dataset = Npz(write(tmp_path / "x.npz", content))
+    generator = torch.Generator()
+    plain, centred = (draw(dataset, 3, body, "blazepose33", generator.manual_seed(0), centred=c) for c in (False, True))
+    turns = [rotvec_to_rotmat(torch.tensor(t)) for t in ([0.0, 0.0, 0.0], [0.0, -0.5, 0.0], [-0.3, 0.0, 0.0])]
+    matched = [
+        [torch.allclose(c, p @ t.T, atol=1e-4) for t in turns] for p, c in zip(plain.truth, centred.truth, strict=True)
+    ]
+    assert sorted(row.index(True) for row in matched) == [0, 1, 2]  # each picture by its own angle
+    again = body.joints(centred.theta, centred.view, joint_set="blazepose33")
+    torch.testing.assert_close(centred.truth, again, atol=1e-4, rtol=0)
+
+
+def test_without_intrinsics_the_focal_length_is_the_diagonal(tmp_path, body):
+    pictures(tmp_path)
+    content = {key: value for key, value in bedlam().items() if key not in ("cam_int", "cam_ext", "trans_cam")}
+    content["center"] = np.tile([350.0 + np.hypot(700, 500) * np.tan(0.2), 250.0], (3, 1))
+    dataset = Npz(write(tmp_path / "x.npz", content))
+    generator = torch.Generator()
+    plain, centred = (draw(dataset, 3, body, "blazepose33", generator.manual_seed(0), centred=c) for c in (False, True))
+    turn = rotvec_to_rotmat(torch.tensor([0.0, -0.2, 0.0]))
+    torch.testing.assert_close(centred.truth, plain.truth @ turn.T, atol=1e-4, rtol=0)
 
 
 def test_joints_of_the_estimators_own_set_are_used_as_they_are(tmp_path, body):

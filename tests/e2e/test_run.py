@@ -243,6 +243,12 @@ class TestResult:
             split = figures(tmp_path / "out")["splits"]["usd"][metric]
             assert split["before"] == split["after"]
 
+    @pytest.mark.parametrize(("d", "told"), [(1e-4, True), (10, False)])
+    def test_tells_when_it_learned_from_next_to_nothing(self, tmp_path: Path, d: float, told: bool) -> None:
+        text = io.StringIO()
+        run(settings(finetune__d=d), tmp_path / "out", console=Console(file=text, width=200))
+        assert ("finetune.d left out 100% of the pictures" in text.getvalue()) is told
+
 
 class TestSeed:
     def test_one_seed_gives_one_result_and_another_seed_another(self, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from posegen_anerf.skeleton import UNIT
 from posegen_anerf.sources import open_subject, subject_file
 from posegen_anerf.subject import NerfSubject
 
-from posegen import assets
+from posegen import assemble, assets, config
 from posegen.errors import AssetError, UsageError
 
 CONFIG = FieldConfig(width=16, view_width=8, framecode_size=4, framecodes=6)
@@ -272,6 +272,16 @@ def test_the_rest_pose_from_a_file(tmp_path, suffix):
     subject = read(path, written(tmp_path, suffix, mine))
     torch.testing.assert_close(subject.rest_joints, rest_pose.surreal() * 1.1, atol=1e-6, rtol=0)
     assert subject.source["rest pose"] == f"rest{suffix}"
+
+
+def test_someone_else_is_not_drawn_on_the_subjects_skeleton(tmp_path):
+    """``renderer.rest_pose`` is of the run's subject; the others of a run have their own, or SURREAL's."""
+    first, second = (saved(tmp_path, official(), f"{name}.tar") for name in ("a", "b"))
+    rest = written(tmp_path, ".npz", (REST * 1.1).numpy())
+    given = ["estimator=hybrik", f"renderer.subject={first}", f"renderer.rest_pose={rest}"]
+    made = assemble.assemble(config.load(assignments=given).settings)
+    torch.testing.assert_close(made.renderer.body.rest_joints, rest_pose.surreal() * 1.1, atol=1e-6, rtol=0)
+    torch.testing.assert_close(made.person(str(second)).body.rest_joints, rest_pose.surreal(), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,33 @@ def test_a_score_of_one_sample_says_nothing(parts):
         parts("feedback.mode=score", "feedback.samples=1")
 
 
+def test_feedback_of_more_poses_than_there_are(parts):
+    with pytest.raises(UsageError, match=r"feedback\.samples = 9 are to be rendered of a batch of 8 poses") as error:
+        parts("loop.batch=8", "feedback.samples=9")
+    assert "--set feedback.samples=8" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message", "hint"),
+    [
+        ("stages.0.bais", "no parameter of estimator 'blazepose' is called 'stages.0.bais'", ""),
+        ("*", r"\* leaves nothing of estimator 'blazepose' to train", "estimator.freeze="),
+    ],
+)
+def test_freezing_what_is_not_there_or_all_there_is(parts, pattern, message, hint):
+    with pytest.raises(UsageError, match=message) as error:
+        parts(f'estimator.freeze=["{pattern}"]')
+    assert hint in error.value.hint
+    assert parts(f'estimator.freeze=["{pattern}"]', finetunes=False).estimator.frozen == (pattern,)
+
+
+def test_meshes_that_are_never_drawn_need_not_be_there(parts):
+    given = 'retain.subjects=["nobody"]'
+    with pytest.raises(UsageError, match="nobody"):
+        retention.check(config.load(assignments=[given]).settings, parts())
+    retention.check(config.load(assignments=[given, "retain.replay=0"]).settings, parts())
+
+
 def test_a_black_box_gives_feedback_but_cannot_be_fine_tuned(parts):
     with pytest.raises(UsageError, match="'blackbox' is a black box"):
         parts("estimator=blackbox")

@@ -64,6 +64,7 @@ class AnerfRenderer:
     FitOptions: TypeAlias = fit_options.FitOptions
 
     differentiable = True
+    of_subject = ("rest_pose", "frame")
 
     def __init__(self, options: Options, *, device: torch.device | str = "cpu") -> None:
         """Raises UsageError for an unknown subject or frame, AssetError for a file that cannot be used."""
