@@ -101,7 +101,7 @@ def compare(
     interval = partial(_interval, clips=clips, resamples=resamples)
     out: dict[str, Any] = {"images": len(before["mpjpe"])}
     for name in METRICS:
-        old, new = torch.tensor(before[name]), torch.tensor(after[name])
+        old, new = (torch.tensor(column[name], dtype=torch.float64) for column in (before, after))
         out[name] = {
             "before": interval(old),
             "after": interval(new),
@@ -112,7 +112,10 @@ def compare(
 
 def summarise(values: dict[str, list[float]], *, clips: Sequence[str], resamples: int) -> dict[str, Any]:
     """One split: mean and 95 % interval of each metric, as ``compare`` has them."""
-    rows = {name: _interval(torch.tensor(values[name]), clips=clips, resamples=resamples) for name in METRICS}
+    rows = {
+        name: _interval(torch.tensor(values[name], dtype=torch.float64), clips=clips, resamples=resamples)
+        for name in METRICS
+    }
     return {"images": len(values["mpjpe"]), **rows}
 
 
