@@ -1,7 +1,7 @@
 """PoseGen: find where a 3D human pose estimator fails, generate the data that fixes it, prove the gain.
 
 The names below are public, as are ``posegen.types``, ``.protocols``, ``.errors``, ``.options``, ``.pace``, ``.body``,
-``.geometry``, ``.nn``, ``.assets`` and ``.testing``. Importing ``posegen`` imports
+``.geometry``, ``.nn``, ``.assets``, ``.hdf5_file`` and ``.testing``. Importing ``posegen`` imports
 neither torch nor pydantic.
 """
 

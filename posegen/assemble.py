@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -267,10 +267,10 @@ def check_trainable(settings: Settings, parts: Parts) -> None:
         )
     names, frozen = [name for name, _ in parts.estimator.module.named_parameters()], parts.estimator.frozen
     for pattern in frozen:
-        if not fnmatch.filter(names, pattern):
+        if not any(fnmatchcase(name, pattern) for name in names):
             hint = nearest(pattern, names) or f"patterns like {names[0].partition('.')[0]}.*"
             raise UsageError(f"no parameter of estimator '{settings.estimator.name}' is called '{pattern}'", hint)
-    if all(any(fnmatch.fnmatch(name, pattern) for pattern in frozen) for name in names):
+    if all(any(fnmatchcase(name, pattern) for pattern in frozen) for name in names):
         raise UsageError(
             f"{', '.join(frozen)} leaves nothing of estimator '{settings.estimator.name}' to train",
             "freeze less: --set estimator.freeze=[]",

@@ -7,7 +7,6 @@ both sides centred on that set's root; millimetres. ``real`` compares with a str
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,13 +15,14 @@ from torch import Tensor
 from posegen import alarms, metrics, viewpoints
 from posegen.body.joints import JOINT_SETS
 from posegen.losses import centred
+from posegen.statistics import of_clusters
 
 if TYPE_CHECKING:
     from posegen.datasets.open import Shots
     from posegen.protocols import PoseEstimator
 
 BATCH = 32
-PROTOCOL = "open: 12 limb joints, root-centred, mm; pck at 150 mm; intervals over clips"
+PROTOCOL = "open: 12 limb joints, root-centred, mm; pck at 150 mm"
 METRICS = ("mpjpe", "pa_mpjpe", "n_mpjpe", "pck")
 GROUPINGS = {
     "viewpoint": ("front", "left", "back", "right", "above", "below"),
@@ -90,32 +90,27 @@ def belong(figures: Mapping[str, Any], splits: Iterable[Shots]) -> bool:
         return False
 
 
-def compare(
-    before: dict[str, list[float]], after: dict[str, list[float]], *, clips: Sequence[str], resamples: int
-) -> dict[str, Any]:
+def compare(before: dict[str, list[float]], after: dict[str, list[float]], *, clips: Sequence[str]) -> dict[str, Any]:
     """One split: mean and 95 % interval of each metric before and after, and of the paired change in percent.
 
-    The change is relative to the mean before; where that is zero, there is none (None).  clips: of the images, which
-    are what is resampled; of one clip, the interval's ends are None.
+    The change is relative to the mean before; where that is zero, there is none (None).  clips: of the images; frames
+    of one are alike, so intervals are over clips (``statistics.of_clusters``), and their ends None where those are few.
     """
-    interval = partial(_interval, clips=clips, resamples=resamples)
     out: dict[str, Any] = {"images": len(before["mpjpe"])}
     for name in METRICS:
-        old, new = (torch.tensor(column[name], dtype=torch.float64) for column in (before, after))
+        old, new = before[name], after[name]
+        change = [100 * (b - a) for a, b in zip(old, new, strict=True)]
         out[name] = {
-            "before": interval(old),
-            "after": interval(new),
-            "change_percent": interval(100 * (new - old), weights=old) if old.any() else None,
+            "before": _interval(old, clips),
+            "after": _interval(new, clips),
+            "change_percent": _interval(change, clips, old) if any(old) else None,
         }
     return out
 
 
-def summarise(values: dict[str, list[float]], *, clips: Sequence[str], resamples: int) -> dict[str, Any]:
+def summarise(values: dict[str, list[float]], *, clips: Sequence[str]) -> dict[str, Any]:
     """One split: mean and 95 % interval of each metric, as ``compare`` has them."""
-    rows = {
-        name: _interval(torch.tensor(values[name], dtype=torch.float64), clips=clips, resamples=resamples)
-        for name in METRICS
-    }
+    rows = {name: _interval(values[name], clips) for name in METRICS}
     return {"images": len(values["mpjpe"]), **rows}
 
 
@@ -148,9 +143,7 @@ def broken_down(shots: Shots, judge: Callable[..., Any], *figures: dict[str, lis
 
 
 def _interval(
-    values: Tensor, *, clips: Sequence[str], resamples: int, weights: Tensor | None = None
+    values: Sequence[float], clips: Sequence[str], weights: Sequence[float] | None = None
 ) -> dict[str, float | None]:
-    rng = torch.Generator().manual_seed(0)
-    low, high = metrics.bootstrap_interval(values, resamples, rng, clips, weights) or (None, None)
-    mean = values.mean() if weights is None else values.mean() / weights.mean()
-    return {"mean": mean.item(), "low": low, "high": high}
+    found = of_clusters(values, clips, weights)
+    return {"mean": found.mean, "low": found.low, "high": found.high}

@@ -39,7 +39,7 @@ SIDE = 128  # of a matrix at least, for Muon: a narrower one is a network's outp
 @dataclass(frozen=True, slots=True)
 class Progress:
     """One step's losses, still on the device. loss: Eq 13.  recalled: the sum over what is distilled.  kept: share of
-    the samples below d."""
+    the generated samples that d leaves in."""
 
     loss: Tensor
     recalled: Tensor
@@ -141,7 +141,7 @@ class Finetuning:
             optimizer.step()
         if self.low_rank is not None:
             self.low_rank.push()
-        return Progress(loss.detach(), distilled.detach(), kept.float().mean())
+        return Progress(loss.detach(), distilled.detach(), kept[:fresh].float().mean())
 
     @torch.no_grad()
     def average(self) -> None:

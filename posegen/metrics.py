@@ -7,10 +7,8 @@ root and which mean make a published number is said by an evaluation protocol (p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from posegen.geometry import align, similarity
 
@@ -18,7 +16,6 @@ THRESHOLDS_3DHP_MM = tuple(float(t) for t in range(0, 151, 5))
 """MPI-INF-3DHP's AUC is the mean of PCK over these 31, of which the first is always 0 %."""
 THRESHOLDS_3DPW_MM = tuple(float(t) for t in range(200))
 """The 3DPW challenge's AUC is the area under PCK over these, with the axis scaled to 1."""
-MOST_PICKS = 2**20  # of a resampling at once: there may be as many clusters as pictures
 
 
 def mpjpe(predicted: Tensor, true: Tensor) -> Tensor:
@@ -93,32 +90,6 @@ def acceleration_error(predicted: Tensor, true: Tensor, visible: Tensor | None =
         return true.new_zeros(0)
     error = _distance(predicted.diff(n=2, dim=0), true.diff(n=2, dim=0)).mean(dim=1)
     return error if visible is None else error[visible[:-2] & visible[1:-1] & visible[2:]]
-
-
-def bootstrap_interval(
-    values: Tensor, n: int, generator: Generator, clusters: Sequence[str], weights: Tensor | None = None
-) -> tuple[float, float] | None:
-    """The 95 % percentile interval of the mean of ``values`` (M,) over ``n`` resamplings of clusters (Efron 1979).
-
-    clusters: which one each value is of: frames of a clip are alike, and not so many witnesses.  weights (M,): of a
-    ratio, sum(values) / sum(weights), in place of the mean.  None where there is one cluster, or nothing to divide by.
-    """
-    names = {name: i for i, name in enumerate(dict.fromkeys(clusters))}
-    which = torch.tensor([names[name] for name in clusters])
-    above, below = (
-        torch.zeros(len(names), dtype=torch.float64).index_add_(0, which, x.double().cpu())
-        for x in (values, torch.ones_like(values) if weights is None else weights)
-    )
-    found = []
-    for part in torch.arange(n).split(max(1, MOST_PICKS // max(1, len(names)))):
-        picks = torch.randint(len(names), (len(part), len(names)), generator=generator)
-        found.append(above[picks].sum(1) / below[picks].sum(1))
-    means = torch.cat(found)
-    means = means[means.isfinite()]
-    if len(names) < 2 or not len(means):
-        return None
-    low, high = torch.quantile(means, means.new_tensor([0.025, 0.975])).tolist()
-    return low, high
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:

@@ -30,7 +30,11 @@ class Prior(Protocol):
 
 @runtime_checkable
 class Renderer(Protocol):
-    """Draws a body. ``differentiable``: gradients reach the pose and the camera through the image."""
+    """Draws a body. ``differentiable``: gradients reach the pose and the camera through the image.
+
+    ``of_subject``, where a class has it: the names of its options that are of ``subject`` alone, and are left out when
+    somebody else of the same run is drawn.
+    """
 
     differentiable: bool
     body: Body

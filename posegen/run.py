@@ -6,7 +6,6 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,11 +99,10 @@ def evaluate(settings: Settings, *, by: Sequence[str] = (), console: Console | N
     with torch.random.fork_rng():
         splits = stages.shots(parts, settings, track)
         figures = stages.figures(parts, splits, settings, track)
-    judge = partial(summarise, resamples=settings.evaluate.bootstrap)
-    result = {split.name: judge(figures[split.name], clips=split.clips) for split in splits}
+    result = {split.name: summarise(figures[split.name], clips=split.clips) for split in splits}
     name = summary.title(settings.estimator.name, summary.weights(parts.estimator))
     track.console.print(summary.figures(name, result, PROTOCOL))
-    broken = {split.name: broken_down(split, judge, figures[split.name]) for split in splits if by}
+    broken = {split.name: broken_down(split, summarise, figures[split.name]) for split in splits if by}
     for grouping in by:
         track.console.print(summary.parts(grouping, {split: each[grouping] for split, each in broken.items()}))
     return result

@@ -240,8 +240,6 @@ class EvaluateSettings(Options):
     protocols."""
     samples: PositiveInt = 200
     """Images of each rendered split."""
-    bootstrap: PositiveInt = 1000
-    """Resamples for the 95 % intervals."""
 
 
 class Settings(Options):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from posegen.track import Track
 
 SAVE_EVERY = 100  # iterations of the generator between two checkpoints
-LEAST_KEPT = 0.1  # of an epoch's pictures: with fewer, fine-tuning learns from next to nothing
+LEAST_KEPT = 0.1  # of a round's samples: from fewer, next to nothing is learned
 
 
 def complete(context: Context) -> dict[str, Any]:
@@ -162,18 +161,16 @@ def finetune(context: Context, tuning: Finetuning, round_: int, samples: Samples
     pool = drawing.bank(context, f"samples {round_}", lambda *how: banks.labelled(samples, *how))
     done = (tuning.epochs - first) * steps
     with context.track.phase(f"fine-tune {round_}", tuning.pace.epochs * steps, done=done) as phase:
+        kept = []
         while tuning.epochs < until:
             context.seed_torch("fine-tune", tuning.epochs)
-            kept = []
             for losses in tuning.epoch(pool, context.stream("fine-tune", tuning.epochs)):
                 kept.append(losses.kept)
                 phase.advance(losses)
             phase.flush()
-            if kept and (share := float(torch.stack(kept).mean())) < LEAST_KEPT:
-                context.say(
-                    f"finetune.d left out {1 - share:.0%} of the pictures: --set finetune.over_d=keep, or raise d"
-                )
             states.save_finetuning(context.directory.finetuning, tuning)
+    if (share := float(torch.stack(kept).mean())) < LEAST_KEPT:
+        context.say(f"finetune.d left out {1 - share:.0%} of the samples: --set finetune.over_d=keep, or raise d")
 
 
 def finish(context: Context, tuning: Finetuning) -> None:
@@ -186,14 +183,13 @@ def finish(context: Context, tuning: Finetuning) -> None:
 def result(context: Context, splits: list[open.Shots], before: Figures, after: Figures) -> dict[str, Any]:
     """The content of result.json: figures with intervals, and the paired change, on every split and on its parts."""
     settings = context.settings
-    judge = partial(compare, resamples=settings.evaluate.bootstrap)
     return {
         "seed": settings.seed,
         "estimator": settings.estimator.name,
         "weights": summary.weights(context.estimator),
         "renderer": settings.renderer.name,
         "protocol": PROTOCOL,
-        "splits": {split.name: judge(before[split.name], after[split.name], clips=split.clips) for split in splits},
-        "by": {split.name: broken_down(split, judge, before[split.name], after[split.name]) for split in splits},
+        "splits": {split.name: compare(before[split.name], after[split.name], clips=split.clips) for split in splits},
+        "by": {split.name: broken_down(split, compare, before[split.name], after[split.name]) for split in splits},
         "seconds": context.track.seconds if context.track.whole else None,  # a part would pass for all
     }

@@ -8,9 +8,9 @@ from typing import Any
 
 from posegen.ablate.cells import Cell, result
 from posegen.ablate.recipe import BEFORE, Ablation
-from posegen.ablate.statistics import LEVEL, interval
 from posegen.errors import PosegenError
 from posegen.evaluate import PROTOCOL
+from posegen.statistics import LEVEL, interval
 
 Values = dict[int, float]
 """Seed -> a figure, the mean over one split's images."""

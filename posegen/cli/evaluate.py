@@ -40,7 +40,7 @@ def evaluate(
         typer.Option(
             "--by",
             metavar="GROUP",
-            help="Also show parts: viewpoint, roll; of a dataset viewpoint, action, ...",
+            help="Also show parts: viewpoint, roll, clip; of a dataset viewpoint, action, ...",
         ),
     ] = None,
     batch: Annotated[

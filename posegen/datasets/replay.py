@@ -49,8 +49,8 @@ def draw(
     """Up to ``count`` random people of a dataset with their true joints.
 
     A record's joints are used where they are all there and of ``joint_set``; otherwise ``body`` takes its pose.
-    centred: labels are turned to how a camera sees the person that looks straight at the crop. Networks that are told
-    where in a picture their crop lies take a crop alone for the whole picture of such a camera.
+    centred: where the camera is known, labels are turned to how one sees the person that looks straight at the crop.
+    Networks that are told where in a picture their crop lies take a crop alone for the whole picture of such a camera.
     Raises UsageError for a dataset without pictures, or with labels that are neither; AssetError for damaged files.
     """
     order = torch.randperm(len(dataset), generator=rng)[: TRIES * count].tolist()
@@ -66,7 +66,8 @@ def draw(
                 chosen.append((record, truth))
     if not chosen:
         raise _unfit(dataset.name, _labels(joint_set) if pictures else "pictures")
-    return concatenate(_sample(record, truth, centred) for record, truth in chosen)
+    diagonal = centred and bool(getattr(dataset, "diagonal", False))
+    return concatenate(_sample(record, truth, centred, diagonal) for record, truth in chosen)
 
 
 def _unfit(name: str, lacks: str) -> UsageError:
@@ -92,7 +93,7 @@ def _truth(record: Record, body: Body, joint_set: str) -> Tensor | None:
     return (joints @ rotvec_to_rotmat(pose[:, 0]).transpose(-1, -2))[0].cpu().float()
 
 
-def _sample(record: Record, truth: Tensor, centred: bool) -> Samples:
+def _sample(record: Record, truth: Tensor, centred: bool, diagonal: bool) -> Samples:
     assert record.image is not None and record.box is not None
     rgba = np.array(read_picture(record.image, "RGBA", "is the dataset whole? get the picture again"))
     pixels = torch.from_numpy(rgba).permute(2, 0, 1)[None].float() / 255
@@ -102,7 +103,7 @@ def _sample(record: Record, truth: Tensor, centred: bool) -> Samples:
     cut = resample(image, centre, side, SIDE)
     corner = (centre - side[:, None] / 2).repeat(1, 2)
     pose = torch.full((24, 3), torch.nan) if record.pose is None else record.pose.float()
-    if centred:
+    if diagonal or (centred and record.intrinsics is not None):
         turn = _towards(centre[0], record.intrinsics, *image.shape[:1:-1])
         truth = truth @ turn.T
         pose = torch.cat([rotmat_to_rotvec(turn @ rotvec_to_rotmat(pose[:1])), pose[1:]])
@@ -126,7 +127,7 @@ def _sample(record: Record, truth: Tensor, centred: bool) -> Samples:
 def _towards(point: Tensor, intrinsics: Tensor | None, width: int, height: int) -> Tensor:
     """The smallest turn (3,3) of camera axes after which a camera looks at ``point`` (2,), pixels.
 
-    Without intrinsics they are those that CLIFF's pseudo truth was made with: the focal length is the diagonal.
+    Without intrinsics the focal length is the picture's diagonal.
     """
     if intrinsics is None:
         ray = torch.tensor([*(point - torch.tensor([width, height]) / 2), math.hypot(width, height)])

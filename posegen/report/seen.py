@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,12 +25,11 @@ JOINTS = tuple(dict.fromkeys(limb.partition("_")[2] for limb in LIMBS))
 class Seen:
     """estimates: {time: limb joints (N,12,3)}, metres, camera axes, centred on the root.
 
-    The times are ``now`` alone, or ``before`` and ``after``. resamples: of the bootstrap.
+    The times are ``now`` alone, or ``before`` and ``after``.
     """
 
     shots: Shots
     estimates: Mapping[str, Tensor]
-    resamples: int
 
     @property
     def name(self) -> str:
@@ -44,7 +42,7 @@ class Seen:
     def result(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The figures of the split, and of its parts, as result.json and ``posegen evaluate --by`` have them."""
         figures = [judged(estimate, self.truth) for estimate in self.estimates.values()]
-        judge: Callable[..., Any] = partial(compare if len(figures) == 2 else summarise, resamples=self.resamples)
+        judge: Callable[..., Any] = compare if len(figures) == 2 else summarise
         return judge(*figures, clips=self.shots.clips), broken_down(self.shots, judge, *figures)
 
     def errors(self) -> dict[str, Tensor]:

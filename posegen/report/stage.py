@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from posegen.settings import Settings
 
 IN_A_ROW = 8  # pictures
-INTERVALS = "95 % intervals of the pictures"
+INTERVALS = "95 % intervals over clips"
 REPAIR = "repeat the run"
 SPLITS = {
     "ind": "ordinary views, as estimators are trained on",
@@ -80,7 +80,7 @@ def look(settings: Settings, run: Path | None, track: Track) -> tuple[str, list[
                 for split in splits:
                     found[split.name][time] = limbs_seen(estimator, split)
                     phase.advance()
-    return name, [Seen(split, found[split.name], settings.evaluate.bootstrap) for split in splits]
+    return name, [Seen(split, found[split.name]) for split in splits]
 
 
 def _weights(run: Path) -> Path:
@@ -105,7 +105,7 @@ def _split(seen: Seen, parts: Mapping[str, Any]) -> Iterator[str]:
     times = list(seen.estimates)
     joints = [(j, " → ".join(f"{of[time]:.0f}" for time in times)) for j, of in seen.joints().items()]
     yield page.side_by_side(
-        page.figures("seen from, and lying", parts.values()), page.table(("joint", "distance, mm"), [joints])
+        page.figures("seen from, lying, in", parts.values()), page.table(("joint", "distance, mm"), [joints])
     )
     yield from _map(seen)
     for time in times:

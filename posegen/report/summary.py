@@ -39,9 +39,9 @@ def before_after(result: Mapping[str, Any]) -> UncutTable:
 
 
 def parts_before_after(result: Mapping[str, Any], split: str) -> UncutTable:
-    """One row a part of a split, by where the person is seen from and how it lies in the picture: before -> after."""
+    """One row a part of a split, before -> after: where the person is seen from, how it lies, and in which clip."""
     table = UncutTable(title=f"where it fails: parts of {split}", box=SIMPLE_HEAD, pad_edge=False, padding=0)
-    table.add_column("seen from ", no_wrap=True)
+    table.add_column("part ", no_wrap=True)
     for column in ("images ", "MPJPE ", "PA-MPJPE "):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("MPJPE [95 %]", justify="right", no_wrap=True)
@@ -76,6 +76,7 @@ def datasets(result: Mapping[str, Any]) -> UncutTable:
 
 def _table(title: str, caption: str) -> UncutTable:
     """Narrow enough for 80 columns."""
+    caption = f"{caption}; 95 % over clips"
     table = UncutTable(title=title, caption=caption, caption_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=0)
     table.add_column("split", no_wrap=True)
     return table

@@ -17,8 +17,8 @@ from posegen.scoring import agora
 from posegen.scoring.meshes import Meshes
 from posegen.scoring.predict import FIGURE, Columns
 from posegen.scoring.protocols import EvaluationProtocol, Side
+from posegen.statistics import of_clusters
 
-RESAMPLES = 1000
 ROWS = 200
 """A grouping into more parts, as of frames or pictures, is no table."""
 FULL_SIZE = 3840  # pixels: the width at which AGORA's 2D joints are given
@@ -35,7 +35,7 @@ def complete(columns: Columns, protocol: EvaluationProtocol, meshes: Meshes) -> 
 def summarise(columns: Columns) -> dict[str, Any]:
     """``all``: mean, 95 % interval and count of every metric; ``by``: the means of every part of every grouping.
 
-    The interval resamples whole sequences where the dataset has any, since frames of one film resemble each other, and
+    The interval is over whole sequences where the dataset has any, since frames of one film resemble each other, and
     pictures otherwise.
     """
     figures = {name.removeprefix(FIGURE): column for name, column in columns.items() if name.startswith(FIGURE)}
@@ -55,7 +55,7 @@ def summarise(columns: Columns) -> dict[str, Any]:
 
 
 def _sequences(columns: Columns) -> NDArray[np.str_]:
-    """What the interval resamples: sequences, however many; pictures where there are none, or one alone."""
+    """What the interval is over: sequences, however many; pictures where there are none, or one alone."""
     names = np.array([json.loads(text).get("sequence", "") for text in columns["groups"].tolist()])
     return names if len(np.unique(names)) > 1 else columns["image"]
 
@@ -151,11 +151,10 @@ def _mean(values: NDArray[np.float64]) -> dict[str, float]:
 
 def _interval(values: NDArray[np.float64], clusters: NDArray[np.str_]) -> dict[str, float]:
     known = np.isfinite(values)
-    found = metrics.bootstrap_interval(
-        torch.from_numpy(values[known]), RESAMPLES, torch.Generator().manual_seed(0), clusters[known].tolist()
-    )
-    low, high = found or (math.nan, math.nan)
-    return {"low": low, "high": high}
+    if not known.any():
+        return {"low": math.nan, "high": math.nan}
+    found = of_clusters(values[known].tolist(), clusters[known].tolist())
+    return {end: math.nan if value is None else value for end, value in (("low", found.low), ("high", found.high))}
 
 
 def _order(label: str) -> tuple[float, str]:

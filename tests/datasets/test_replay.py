@@ -70,14 +70,16 @@ def test_labels_for_a_network_that_is_told_its_place_are_as_seen_from_there(tmp_
     torch.testing.assert_close(centred.truth, again, atol=1e-4, rtol=0)
 
 
-def test_without_intrinsics_the_focal_length_is_the_diagonal(tmp_path, body):
+@pytest.mark.parametrize(("name", "angle"), [("mpii_cliffGT.npz", -0.2), ("x.npz", 0.0)])
+def test_without_intrinsics_it_is_known_of_cliffs_pseudo_truth_alone(tmp_path, body, name, angle):
+    """Its focal length is the picture's diagonal; fits of others may be in a camera of the crop's own."""
     pictures(tmp_path)
     content = {key: value for key, value in bedlam().items() if key not in ("cam_int", "cam_ext", "trans_cam")}
     content["center"] = np.tile([350.0 + np.hypot(700, 500) * np.tan(0.2), 250.0], (3, 1))
-    dataset = Npz(write(tmp_path / "x.npz", content))
+    dataset = Npz(write(tmp_path / name, content))
     generator = torch.Generator()
     plain, centred = (draw(dataset, 3, body, "blazepose33", generator.manual_seed(0), centred=c) for c in (False, True))
-    turn = rotvec_to_rotmat(torch.tensor([0.0, -0.2, 0.0]))
+    turn = rotvec_to_rotmat(torch.tensor([0.0, angle, 0.0]))
     torch.testing.assert_close(centred.truth, plain.truth @ turn.T, atol=1e-4, rtol=0)
 
 

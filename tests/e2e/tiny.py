@@ -54,7 +54,6 @@ TINY: dict[str, Any] = {
     "retain.subjects": [],
     "retain.average": 1,
     "evaluate.samples": 3,
-    "evaluate.bootstrap": 20,
     "evaluate.splits": ["usd"],
 }
 """What the expectations depend on is said here, whatever the recipe ``quick`` says."""

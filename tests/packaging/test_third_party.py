@@ -84,7 +84,7 @@ def test_it_conforms(python):
 def test_it_runs_by_name(python, tmp_path):
     settings = ["estimator.width=3", "loop.warmup=1", "loop.iterations=1", "loop.batch=8", "loop.samples=4"]
     settings += ["feedback.samples=4", "finetune.epochs=1"]
-    settings += ["evaluate.samples=2", "evaluate.splits=['usd']", "evaluate.bootstrap=10"]
+    settings += ["evaluate.samples=2", "evaluate.splits=['usd']"]
     sets = [part for setting in settings for part in ("--set", setting)]
     posegen(python, "run", "--estimator", "tiny", "--out", str(tmp_path / "out"), *sets)
     result = json.loads((tmp_path / "out" / "result.json").read_text())

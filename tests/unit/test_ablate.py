@@ -18,12 +18,12 @@ from posegen import UsageError
 from posegen.ablate.cells import Cell, cells
 from posegen.ablate.execute import execute
 from posegen.ablate.recipe import Ablation, read
-from posegen.ablate.statistics import interval, t_quantile, within
 from posegen.ablate.table import tabulate
 from posegen.config import to_toml
 from posegen.errors import AssetError
 from posegen.evaluate import METRICS, PROTOCOL
 from posegen.report import ablation as report
+from posegen.statistics import interval, t_quantile, within
 
 
 @pytest.fixture

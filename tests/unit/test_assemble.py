@@ -172,7 +172,7 @@ def test_feedback_of_more_poses_than_there_are(parts):
 @pytest.mark.parametrize(
     ("pattern", "message", "hint"),
     [
-        ("stages.0.bais", "no parameter of estimator 'blazepose' is called 'stages.0.bais'", ""),
+        ("stages.0.bais", "no parameter of estimator 'blazepose' is called 'stages.0.bais'", "did you mean '"),
         ("*", r"\* leaves nothing of estimator 'blazepose' to train", "estimator.freeze="),
     ],
 )

@@ -450,7 +450,7 @@ class TestRetention:
         far.labels.joints.add_(100 * torch.randn(far.labels.joints.shape, generator=rng(1)))
         tuning = finetuning(replay=bank(8, 5), lr=1e-2, batch=8, d=2.0, scale_aligned=False, retain={"replay": 0.5})
         progress = train(tuning, far)
-        assert all(p.kept == 0.5 for p in progress)
+        assert all(p.kept == 0 and p.loss > 0 for p in progress)
         assert any(not torch.equal(tuning.original[n], p) for n, p in tuning.module.named_parameters())
 
     def test_distance_to_the_original_weights(self) -> None:

@@ -96,7 +96,7 @@ class TestSeen:
         moved = still.clone()
         moved[:, LIMBS.index("left_wrist"), 2] += 0.3
         image, box = torch.zeros(3, 3, 8, 8, dtype=torch.uint8), torch.tensor([[0.0, 0, 8, 8]]).repeat(3, 1)
-        return Seen(Shots("usd", image, box, truth, "smpl24", ("a", "a", "b")), {"before": moved, "after": still}, 10)
+        return Seen(Shots("usd", image, box, truth, "smpl24", ("a", "a", "b")), {"before": moved, "after": still})
 
     def test_errors_of_joints_left_and_right_together(self) -> None:
         found = self.seen().joints()

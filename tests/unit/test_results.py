@@ -29,3 +29,20 @@ def test_intervals_resample_sequences_however_many_there_are(sequences):
     found = summarise(columns)["all"]["mpjpe"]
     expected = 2 * 1.96 * error[::frames].std() / np.sqrt(sequences)
     assert found["high"] - found["low"] == pytest.approx(expected, rel=0.25)
+
+
+def test_a_metric_that_nobody_has_is_no_number():
+    """Acceleration where no three frames follow each other, AGORA's where nobody is matched."""
+    columns = {
+        "key": np.array(["a", "b"]),
+        "image": np.array(["a", "b"]),
+        "groups": np.array(["{}", "{}"]),
+        "azimuth": np.full(2, np.nan),
+        "elevation": np.full(2, np.nan),
+        FIGURE + "mpjpe": np.array([1.0, 2.0]),
+        FIGURE + "acceleration": np.full(2, np.nan),
+    }
+    found = summarise(columns)["all"]
+    assert found["acceleration"]["count"] == 0
+    assert all(np.isnan(found["acceleration"][name]) for name in ("mean", "low", "high"))
+    assert found["mpjpe"]["mean"] == 1.5 and np.isnan(found["mpjpe"]["low"])  # two pictures say nothing

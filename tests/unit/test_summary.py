@@ -24,11 +24,11 @@ def rows(values: list[float]) -> dict[str, list[float]]:
 
 def compared(before: dict[str, list[float]], after: dict[str, list[float]]) -> dict[str, Any]:
     """Every picture of a clip of its own."""
-    return compare(before, after, clips=[str(i) for i in range(len(before["mpjpe"]))], resamples=100)
+    return compare(before, after, clips=[str(i) for i in range(len(before["mpjpe"]))])
 
 
 def summed(values: dict[str, list[float]]) -> dict[str, Any]:
-    return summarise(values, clips=[str(i) for i in range(len(values["mpjpe"]))], resamples=100)
+    return summarise(values, clips=[str(i) for i in range(len(values["mpjpe"]))])
 
 
 def result(**splits: tuple[list[float], list[float]]) -> dict[str, Any]:
@@ -93,10 +93,10 @@ class TestBeforeAfter:
 
     def test_of_one_clip_no_interval(self) -> None:
         """Frames of one film are one witness, however many they are."""
-        film = compare(rows([100.0, 110.0]), rows([90.0, 99.0]), clips=["film"] * 6, resamples=100)
+        film = compare(rows([100.0, 110.0]), rows([90.0, 99.0]), clips=["film"] * 6)
         text = printed(summary.before_after(result() | {"splits": {"real": film}}), force_terminal=True, width=200)
         assert "-10.0%" in text and "[-" not in text and "\x1b[32m" not in text
-        alone = summarise(rows([10.0, 20.0]), clips=["film"] * 6, resamples=100)
+        alone = summarise(rows([10.0, 20.0]), clips=["film"] * 6)
         assert "[" not in row(printed(summary.figures("blazepose", {"real": alone}, PROTOCOL)), "real")
 
     def test_no_splits(self) -> None:

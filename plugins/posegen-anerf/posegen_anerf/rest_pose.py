@@ -26,11 +26,11 @@ def surreal() -> Tensor:
 def read(path: Path) -> Tensor:
     """A rest pose from an official training .h5, a .npz or .npy, or a .tar of refined poses -> (24,3) metres.
 
-    All are in NeRF units. Raises AssetError, naming file and key.
+    All are in NeRF units. Raises AssetError, naming file and key, PosegenError for an .h5 without h5py.
     """
     try:
         if path.suffix in (".h5", ".hdf5"):
-            value = _tensor(Hdf5File(path).numbers("rest_pose", (24, 3), (1, 24, 3), (None, 24, 3)))
+            value = _tensor(Hdf5File(path).numbers("rest_pose", (24, 3), (None, 24, 3)))
         elif path.suffix in (".npz", ".npy"):
             value = _from_numpy(path)
         elif path.suffix == ".tar":

@@ -1,18 +1,20 @@
-"""Means over seeds with Student's 95 % interval, and Student's distribution without scipy."""
+"""Means over seeds, or over clips, with Student's 95 % interval, and Student's distribution without scipy."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from statistics import fmean, stdev
 
 LEVEL = 0.95
+FEWEST = 3  # clusters of which there is an interval
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The mean of n values; ``low`` and ``high`` are None where one value alone says nothing of its spread."""
+    """The mean of n values; ``low`` and ``high`` are None where too few say nothing of their spread."""
 
     mean: float
     low: float | None
@@ -29,6 +31,27 @@ def interval(values: Sequence[float]) -> Interval:
     return Interval(mean, mean - half, mean + half, n)
 
 
+def of_clusters(values: Sequence[float], clusters: Sequence[str], weights: Sequence[float] | None = None) -> Interval:
+    """The mean of values that are alike within a cluster, as frames of a clip are; n clusters are n witnesses.
+
+    weights: of a ratio, sum(values) / sum(weights), in place of the mean.  The interval is Student's with n - 1 degrees
+    of freedom, of the ratio's linearisation (Cochran 1977, section 6.3); of fewer than ``FEWEST`` clusters, which say
+    next to nothing, there is none. Raises ZeroDivisionError without a value, or where the weights sum to zero.
+    """
+    sums: dict[str, list[float]] = {}
+    for value, cluster, weight in zip(values, clusters, weights or [1.0] * len(values), strict=True):
+        both = sums.setdefault(cluster, [0.0, 0.0])
+        both[0], both[1] = both[0] + value, both[1] + weight
+    n, total = len(sums), math.fsum(weight for _, weight in sums.values())
+    mean = math.fsum(value for value, _ in sums.values()) / total
+    if n < FEWEST:
+        return Interval(mean, None, None, n)
+    spread = math.fsum((value - mean * weight) ** 2 for value, weight in sums.values())
+    half = t_quantile(n - 1) * math.sqrt(n / (n - 1) * spread) / abs(total)
+    return Interval(mean, mean - half, mean + half, n)
+
+
+@cache
 def t_quantile(df: int, level: float = LEVEL) -> float:
     """The t that a Student variable with ``df`` degrees of freedom stays within, on both sides, with probability
     ``level``; by bisection."""
