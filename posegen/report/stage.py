@@ -105,7 +105,7 @@ def _split(seen: Seen, parts: Mapping[str, Any]) -> Iterator[str]:
     times = list(seen.estimates)
     joints = [(j, " → ".join(f"{of[time]:.0f}" for time in times)) for j, of in seen.joints().items()]
     yield page.side_by_side(
-        page.figures("seen from, lying, in", parts.values()), page.table(("joint", "distance, mm"), [joints])
+        page.figures("part", parts.values()), page.table(("joint", "distance, mm"), [joints])
     )
     yield from _map(seen)
     for time in times:
