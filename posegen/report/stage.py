@@ -104,9 +104,7 @@ def _split(seen: Seen, parts: Mapping[str, Any]) -> Iterator[str]:
     yield page.heading(f"{seen.name}: {SPLITS[seen.name]}")
     times = list(seen.estimates)
     joints = [(j, " → ".join(f"{of[time]:.0f}" for time in times)) for j, of in seen.joints().items()]
-    yield page.side_by_side(
-        page.figures("part", parts.values()), page.table(("joint", "distance, mm"), [joints])
-    )
+    yield page.side_by_side(page.figures("part", parts.values()), page.table(("joint", "distance, mm"), [joints]))
     yield from _map(seen)
     for time in times:
         errors = seen.errors()[time]
