@@ -259,20 +259,20 @@ def _check_feedback(settings: Settings) -> None:
 
 def check_trainable(settings: Settings, parts: Parts) -> None:
     """Raises UsageError for an estimator that cannot be fine-tuned."""
+    name, frozen = settings.estimator.name, parts.estimator.frozen
     if parts.estimator.module is None:
-        name = settings.estimator.name
         raise UsageError(
             f"estimator '{name}' is a black box: it has no network to fine-tune",
             "posegen generate  makes the data; choose another --estimator to fine-tune",
         )
-    names, frozen = [name for name, _ in parts.estimator.module.named_parameters()], parts.estimator.frozen
+    names = [parameter for parameter, _ in parts.estimator.module.named_parameters()]
     for pattern in frozen:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            hint = nearest(pattern, names) or f"patterns like {names[0].partition('.')[0]}.*"
-            raise UsageError(f"no parameter of estimator '{settings.estimator.name}' is called '{pattern}'", hint)
-    if all(any(fnmatchcase(name, pattern) for pattern in frozen) for name in names):
+        if not any(fnmatchcase(parameter, pattern) for parameter in names):
+            hint = nearest(pattern, names) or "its module.named_parameters() tells their names"
+            raise UsageError(f"no parameter of estimator '{name}' is called '{pattern}'", hint)
+    if all(any(fnmatchcase(parameter, pattern) for pattern in frozen) for parameter in names):
         raise UsageError(
-            f"{', '.join(frozen)} leaves nothing of estimator '{settings.estimator.name}' to train",
+            f"nothing of estimator '{name}' is left to train: frozen are {', '.join(frozen)}",
             "freeze less: --set estimator.freeze=[]",
         )
 

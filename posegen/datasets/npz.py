@@ -88,7 +88,7 @@ class Npz:
         self._file = NpzFile(self.path)
         self.layout = self._layout()
         self._cliff = part_order == "smpl24" or (part_order is None and "cliff" in self.path.stem.lower())
-        self.diagonal = self._cliff  # the focal length of the whole pictures' camera that CLIFF's pseudo truth is in
+        self.diagonal = self._cliff  # so CLIFF made its pseudo truth
         self._names = self._file.read("imgname", None, kinds="US")
         self._centres = self._column("center", ((None, 2),))
         self._scales = self._column("scale", ((None,), (None, 1), (None, 2)))

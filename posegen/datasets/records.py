@@ -38,7 +38,11 @@ class Record:
 
 
 class Dataset(Protocol):
-    """Lazy: constructing one reads an index at most, ``__getitem__`` reads one record, and no images."""
+    """Lazy: constructing one reads an index at most, ``__getitem__`` reads one record, and no images.
+
+    ``diagonal``, where a dataset has it and it is true: labels are of whole pictures' cameras whose focal length is the
+    picture's diagonal, so that records need no ``intrinsics`` to tell where a person is seen from.
+    """
 
     name: str
     split: str

@@ -173,7 +173,7 @@ def test_feedback_of_more_poses_than_there_are(parts):
     ("pattern", "message", "hint"),
     [
         ("stages.0.bais", "no parameter of estimator 'blazepose' is called 'stages.0.bais'", "did you mean '"),
-        ("*", r"\* leaves nothing of estimator 'blazepose' to train", "estimator.freeze="),
+        ("*", r"nothing of estimator 'blazepose' is left to train: frozen are \*", "estimator.freeze="),
     ],
 )
 def test_freezing_what_is_not_there_or_all_there_is(parts, pattern, message, hint):
