@@ -23,7 +23,7 @@ th, td { padding: .15rem .9rem .15rem 0; text-align: right; white-space: nowrap;
 th:first-child, td:first-child { text-align: left } thead th { border-bottom: 1px solid #888 }
 tbody + tbody tr:first-child td { padding-top: .7rem }
 .better { color: #1c8c54 } .worse { color: #d04030 } img { max-width: 100%; height: auto } p.note { color: #666 }
-.side { display: flex; flex-wrap: wrap; gap: 0 3rem; align-items: flex-start }
+.side { display: flex; flex-wrap: wrap; gap: 0 1.5rem; align-items: flex-start }
 .side > div { max-width: 100% }
 pre { background: #f6f6f6; padding: .8rem; overflow-x: auto }
 """
