@@ -75,6 +75,7 @@ def tuning(context: Context, sizes: Sequence[int], photos: Tensor | None) -> Fin
             context.directory.dataset / "replay",
             lambda: _ordinary(context, count),
             retain.subjects,
+            retain.company,
             judged=False,
             size=size,
         )

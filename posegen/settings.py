@@ -184,6 +184,9 @@ class RetainSettings(Options):
     by heart, and keeps little else."""
     subjects: tuple[Person, ...] = ("s1", "s2", "s3")
     """Who stands in these renders, as in loop.others; empty: whom the run's own renderer draws."""
+    company: Share = 1.0
+    """Share of these renders in which one of ``subjects`` stands, in turn; the run's own renderer draws the others: the
+    person of a NeRF, of whom there is no mesh, is then seen from ordinary views too."""
     facing: PositiveFloat = 50.0
     """Standard deviation of their azimuth, degrees: people in photographs mostly face the camera."""
     dataset: Dataset | None = None
