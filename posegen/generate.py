@@ -10,8 +10,8 @@ from torch import Tensor
 from posegen import alarms, losses
 from posegen.appearance import Appearance
 from posegen.datasets.generated import Samples, to_bytes
-from posegen.geometry import box_from_alpha, distances, frame, orbit
-from posegen.loop import whole
+from posegen.geometry import box_from_alpha
+from posegen.loop import picture, whole
 from posegen.protocols import PoseEstimator, Renderer
 from posegen.settings import CameraSettings
 
@@ -43,10 +43,7 @@ def render_samples(
     size = max(1, BATCH // candidates) * candidates
     for start in range(0, len(theta), size):  # of none, nothing
         pose, k = theta[start : start + size], view[start : start + size]
-        away = distances(len(k), camera.distance, camera.spread, rng)
-        joints = renderer.body.joints(pose)
-        shot = frame(orbit(k, distance=away, size=camera.size), joints)
-        render = renderer.render(pose, shot)
+        render, shot, joints = picture(renderer, pose, k, camera, rng)
         alarms.check_finite("the renderer", {"image": render.image, "alpha": render.alpha}, alarms.PARTS)
         box = box_from_alpha(render.alpha)
         truth = renderer.body.joints(pose, k, joint_set.name)

@@ -23,7 +23,7 @@ from posegen.geometry import box_from_alpha, distances, frame, leveled, orbit, s
 from posegen.pool import PosePool
 from posegen.protocols import Discriminator, PoseEstimator, Prior, Renderer
 from posegen.seeding import stream
-from posegen.settings import Settings
+from posegen.settings import CameraSettings, Settings
 from posegen.types import Camera, Estimate, Render
 
 
@@ -144,14 +144,10 @@ class PoseGen:
 
     def look(self, theta: Tensor, view: Tensor, rng: torch.Generator) -> tuple[Estimate, Tensor]:
         """Draw the person and let the estimator look; -> what it says, and (n,) whether every limb was drawn."""
-        s = self.settings.camera
-        camera = orbit(view, distance=distances(len(view), s.distance, s.spread, rng), size=s.size)
-        joints = self.renderer.body.joints(theta)
-        shot = frame(camera, joints)
-        render = self.renderer.render(theta, shot)
+        render, camera, joints = picture(self.renderer, theta, view, self.settings.camera, rng)
         image = self.appearance.compose(render, rng)
         estimate = self.estimator.predict(self.estimator.crop(image, box_from_alpha(render.alpha)))
-        return estimate, whole(render, shot, joints)
+        return estimate, whole(render, camera, joints)
 
     @torch.no_grad()
     def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -166,6 +162,16 @@ class PoseGen:
         loss.backward()
         nn.utils.clip_grad_norm_([p for group in adam.param_groups for p in group["params"]], self.settings.loop.clip)
         adam.step()
+
+
+def picture(
+    renderer: Renderer, theta: Tensor, view: Tensor, settings: CameraSettings, rng: torch.Generator
+) -> tuple[Render, Camera, Tensor]:
+    """theta (N,23,3) from view K (N,3) -> what is drawn, by which camera, and joints smpl24 (N,24,3), world."""
+    away = distances(len(view), settings.distance, settings.spread, rng)
+    joints = renderer.body.joints(theta)
+    camera = frame(orbit(view, distance=away, size=settings.size), joints)
+    return renderer.render(theta, camera), camera, joints
 
 
 def whole(render: Render, camera: Camera, joints: Tensor) -> Tensor:

@@ -63,6 +63,8 @@ def generate(settings: Settings, out: Path, *, resume: bool = False, console: Co
     with _opened(settings, out, resume, console, finetunes=False) as context:
         _check_generates(context.directory)
         stages.generate(context, stages.make_method(context), 0)
+        if (rounds := settings.loop.rounds) > 1:
+            context.say(f"this is the first of {rounds} rounds: the others look at what it makes of the estimator")
         context.say(f"the dataset is in {context.folder(0)}")
         return context.folder(0)
 

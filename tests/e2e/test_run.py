@@ -199,6 +199,18 @@ class TestDirectory:
         run(settings(retain__repeats=repeats, finetune__epochs=epochs, loop__rounds=rounds), tmp_path)
         assert len(list((tmp_path / "dataset/replay/images").iterdir())) == pictures
 
+    def test_replayed_pictures_show_the_runs_own_person_too(self, tmp_path: Path) -> None:
+        """Two of four, which nobody judges; the others show one of the others each."""
+        who = {"retain__subjects": ["s3", "s5"], "retain__company": 0.5, "retain__repeats": 1}
+        run(settings(renderer="mesh", renderer__subject="s1", **who), tmp_path)
+        samples = generated.load(tmp_path / "dataset/replay", joint_set="smpl24")
+        assert samples.person.tolist() == [0, 0, 1, 2] and samples.error.isnan().all()
+        assert json.loads((tmp_path / "dataset/replay/dataset.json").read_text())["people"] == ["s1", "s3", "s5"]
+        shin = (samples.truth[:, 4] - samples.truth[:, 7]).norm(dim=-1)
+        alone = assemble.assemble(settings(renderer="mesh", renderer__subject="s1")).renderer.body
+        joints = alone.joints(samples.theta[:2], joint_set="smpl24")
+        torch.testing.assert_close(shin[:2], (joints[:, 4] - joints[:, 7]).norm(dim=-1))
+
     def test_the_weights_can_be_used(self, whole: Path) -> None:
         """estimator.safetensors is the network that result.json measured."""
         tensors = load_file(whole / "estimator.safetensors")
@@ -323,6 +335,14 @@ class TestStages:
         run(settings(), tmp_path / "out", resume=True)
         run(settings(), tmp_path / "at-once")
         same(tmp_path / "out", tmp_path / "at-once")
+
+    @pytest.mark.parametrize(("rounds", "said"), [(1, False), (2, True)])
+    def test_generate_says_that_it_draws_one_round(self, rounds: int, said: bool, tmp_path: Path) -> None:
+        console = Console(file=io.StringIO(), width=200)
+        folder = generate(settings(loop__rounds=rounds), tmp_path, console=console)
+        assert folder.name == "round-0" and len(list(folder.parent.iterdir())) == 1
+        assert isinstance(console.file, io.StringIO)
+        assert ("this is the first of 2 rounds" in console.file.getvalue()) is said
 
     def test_finetune_goes_on_with_its_own_dataset_alone(self, tmp_path: Path) -> None:
         own = generate(settings(), tmp_path / "own")
