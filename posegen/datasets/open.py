@@ -1,7 +1,8 @@
-"""The open benchmark: five splits that need no licensed file (docs/benchmark.md).
+"""The open benchmark: splits that need no licensed file (docs/benchmark.md).
 
-Four are drawn by the mesh renderer, whatever renderer is under test, from test clips and a fixed seed: the same images
-on every run. The fifth is photographs of a real person, judged by their distance to a stronger model's joints.
+All but one are drawn by the mesh renderer, whatever renderer is under test, from clips that nothing is trained on and a
+fixed seed: the same images on every run. ``real`` is photographs of a real person, judged by their distance to a
+stronger model's joints.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ SPLITS = {
         Split("usd", ("s0",), "all", None, False, "the paper's user-specific test"),
         Split("ood_people", ("s4", "s5", "s6", "s7"), "all", None, True, "AGORA"),
         Split("ood_action", ("s0", "s4"), "acrobatic", (-40, 10), False, "SKI-Pose"),
+        Split("validation", ("s0",), "validation", None, False, "`usd`, to choose settings by"),
     )
 }
 NAMES = (*SPLITS, "real")
@@ -110,7 +112,7 @@ def _poses(split: Split, motion: Motion) -> tuple[Tensor, list[str]]:
     if split.poses == "acrobatic":
         clips = [c for part in ("validation", "test") for c in motion.clips(part) if c.name in ACROBATIC]
     else:
-        clips = list(motion.clips("test"))
+        clips = list(motion.clips("validation" if split.poses == "validation" else "test"))
     poses = torch.cat([c.poses.float() for c in clips]) if clips else torch.empty(0, 24, 3)
     names = [c.name for c in clips for _ in range(len(c.poses))]
     if split.poses == "upright":

@@ -34,6 +34,7 @@ SPLITS = {
     "usd": "s0 from any side",
     "ood_people": "other people from any side",
     "ood_action": "acrobatics",
+    "validation": "s0 from any side, in other clips",
     "real": "photographs; the truth is what a stronger model says",
 }
 

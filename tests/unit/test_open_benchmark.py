@@ -169,6 +169,10 @@ class TestApart:
         assert training
         assert not training & rows(torch.cat(recorded(name).poses))
 
+    def test_no_clip_of_validation_is_reported_in_usd(self) -> None:
+        validation, reported = (set(asked(name, 400)[1].clips) for name in ("validation", "usd"))
+        assert validation == {clip.name for clip in MOTION.clips("validation")} and not validation & reported
+
     def test_acrobatic_clips_are_not_trained_on(self) -> None:
         trained = {clip.name for clip in MOTION.clips("train")}
         held = {clip.name for split in ("validation", "test") for clip in MOTION.clips(split)}
@@ -215,11 +219,11 @@ class TestViews:
         assert kolmogorov_smirnov(share) < 1.63, "uniform between the bounds, at the 1 % level"
         assert kolmogorov_smirnov((azimuth + math.pi) / (2 * math.pi)) < 1.63, "on every side"
 
-    @pytest.mark.parametrize("name", ["usd", "ood_people"])
+    @pytest.mark.parametrize("name", ["usd", "ood_people", "validation"])
     def test_uniform_on_the_sphere(self, name: str) -> None:
         elevation, azimuth = self.angles(name)
         height = torch.sin(elevation.deg2rad())
-        assert len(height) > 300
+        assert len(height) > 250
         assert kolmogorov_smirnov((height + 1) / 2) < 1.63
         assert kolmogorov_smirnov((azimuth + math.pi) / (2 * math.pi)) < 1.63
         x, z = (f(azimuth) * (1 - height**2).sqrt() for f in (torch.sin, torch.cos))
@@ -271,7 +275,7 @@ class TestMistakes:
         assert "did you mean 'usd'?" in caught.value.hint
         with pytest.raises(UsageError) as caught:
             check(["ind", "3dpw-test-xyz-long"])
-        assert "ind, usd, ood_people, ood_action, real" in caught.value.hint
+        assert "ind, usd, ood_people, ood_action, validation, real" in caught.value.hint
         check(NAMES)
 
     @pytest.mark.parametrize("name", SPLITS)
@@ -282,7 +286,7 @@ class TestMistakes:
                 poses[:, 0, 0] = math.pi / 2
                 return [Clip("rest", split, poses, torch.zeros(3, 3), 30.0)]
 
-        if name in ("usd", "ood_people"):
+        if name in ("usd", "ood_people", "validation"):
             assert len(shots(name, "smpl24", motion=Lying(), photos=PHOTOS, mesh=mesh, samples=2).image) == 2
             return
         with pytest.raises(UsageError, match=f"split '{name}' of the open benchmark finds no poses") as caught:
