@@ -379,12 +379,16 @@ def test_no_image_and_no_gradient(renderer):
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (33, 17)])
-def test_a_shrunken_picture_is_the_same_picture_softer(renderer, width, height):
+def test_a_picture_drawn_with_fewer_pixels_is_the_same_picture_softer(renderer, width, height):
     k = torch.tensor([[[1.5 * height, 0, width / 2], [0, 1.5 * height, height / 2], [0, 0, 1.0]]])
     camera = replace(orbit(torch.zeros(1, 3), size=8), intrinsics=k, width=width, height=height)
-    smaller = AnerfRenderer(renderer._options.model_copy(update={"shrink": 2}))
+    smaller, as_large = (
+        AnerfRenderer(renderer._options.model_copy(update={"side": side})) for side in ((width + 1) // 2, width)
+    )
     pose = torch.zeros(1, 23, 3, requires_grad=True)
     sharp, soft = renderer.render(pose, camera), smaller.render(pose, camera)
+    assert torch.equal(as_large.render(pose, camera).image, sharp.image)
+    assert not torch.equal(soft.image, sharp.image)
     assert soft.image.shape == sharp.image.shape and soft.alpha.shape == sharp.alpha.shape
     for name, bound in (("alpha", 0.1), ("image", 0.06)):
         one, other = (F.adaptive_avg_pool2d(getattr(r, name).detach(), 4) for r in (sharp, soft))

@@ -56,8 +56,9 @@ class AnerfRenderer:
         """``stop`` of pictures that a gradient is asked of."""
         fraction: float = Field(default=1.0, gt=0, le=1)
         """Share of the rays that the fast march computes gradients through, drawn at random, without bias."""
-        shrink: int = Field(default=1, ge=1, le=8)
-        """Pictures are drawn this many times smaller, and enlarged: nearly its square times faster, and softer."""
+        side: int | None = Field(default=None, ge=16)
+        """Larger pictures are drawn with so many pixels on their longer side, and enlarged: with half of them nearly
+        four times faster, and softer. None: all are drawn as they are."""
         threads: int | None = Field(default=None, ge=1)
         """Threads of the fast march, which all draw parts of images; None: as many as torch uses."""
 
@@ -93,9 +94,11 @@ class AnerfRenderer:
             width=camera.width,
             height=camera.height,
         )
-        drawn = self._draw(skts, _smaller(camera, self._options.shrink))
-        if self._options.shrink > 1:
-            size = camera.height, camera.width
+        size, side = (camera.height, camera.width), self._options.side
+        if side is None or side >= max(size):
+            drawn = self._draw(skts, camera)
+        else:
+            drawn = self._draw(skts, _smaller(camera, side / max(size)))
             drawn = Render(*(F.interpolate(x, size, mode="bilinear") for x in (drawn.image, drawn.alpha)))
         return Render(drawn.image.clamp(0, 1), drawn.alpha)
 
@@ -158,11 +161,11 @@ def _settings(options: AnerfRenderer.Options) -> Settings:
     )
 
 
-def _smaller(camera: Camera, times: int) -> Camera:
+def _smaller(camera: Camera, share: float) -> Camera:
     """The same view in fewer, larger pixels."""
-    width, height = -(-camera.width // times), -(-camera.height // times)
-    share = camera.intrinsics.new_tensor([width / camera.width, height / camera.height, 1.0])
-    return Camera(camera.rotation, camera.translation, camera.intrinsics * share[:, None], width, height)
+    width, height = (max(1, round(share * side)) for side in (camera.width, camera.height))
+    scale = camera.intrinsics.new_tensor([width / camera.width, height / camera.height, 1.0])
+    return Camera(camera.rotation, camera.translation, camera.intrinsics * scale[:, None], width, height)
 
 
 def _check_frame(options: AnerfRenderer.Options, frames: int) -> None:
