@@ -73,12 +73,14 @@ def complete(settings: Settings, given: Layer | None = None) -> Settings:
 
 
 def _check_names(settings: Settings, given: Layer) -> None:
-    """Raises UsageError, with key and source, for a split or a dataset that does not exist, or is not replayed."""
+    """Raises UsageError, with key and source, for a split or a dataset that does not exist, or is not replayed, and for
+    people of whom nobody said how often they are drawn."""
     checks: dict[Key, Callable[[], object]] = {
         ("evaluate", "splits"): lambda: _check_splits(settings.evaluate),
         ("evaluate", "datasets"): lambda: sources.judged(settings.evaluate.datasets),
         ("retain", "dataset"): lambda: settings.retain.dataset and sources.parse(settings.retain.dataset),
         ("retain", "replay"): lambda: check_replay(settings),
+        ("loop", "others"): lambda: _check_company(settings, given),
     }
     for key, check in checks.items():
         try:
@@ -94,6 +96,12 @@ def _check_splits(chosen: EvaluateSettings) -> None:
         hint = f"choose among {', '.join(open.NAMES)}"
         raise UsageError("there is nothing to measure, as evaluate.datasets is empty too", hint)
     open.check(chosen.splits)
+
+
+def _check_company(settings: Settings, given: Layer) -> None:
+    unsaid = ("loop", "others") in given and ("loop", "company") not in given
+    if unsaid and settings.loop.others and not settings.loop.company:
+        raise UsageError("none of them is drawn, as loop.company is 0", "--set loop.company=0.8, a share of samples")
 
 
 def check_replay(settings: Settings, estimator: protocols.PoseEstimator | None = None) -> None:

@@ -79,11 +79,12 @@ def tuning(context: Context, sizes: Sequence[int], photos: Tensor | None) -> Fin
             judged=False,
             size=size,
         )
+        ordinary = ordinary * len(renders) // count  # some may have been left out
         if ordinary:
             shown = _subjects_mixed(context, renders, 0, ordinary)
             labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(shown, *how), size)
         if retain.renders:
-            seen = _subjects_mixed(context, renders, ordinary, count)
+            seen = _subjects_mixed(context, renders, ordinary, len(renders))
             recalled = drawing.bank(context, "renders", lambda *how: banks.recalled(seen, *how), size)
             recall.append((retain.renders, recalled))
     made = Finetuning(

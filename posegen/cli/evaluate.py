@@ -79,9 +79,9 @@ def evaluate(
     from posegen.cli import screen
 
     if dataset is None:
-        from posegen import run as stages
+        from posegen import run as verbs
 
-        stages.evaluate(settings, by=tuple(by or ()), console=screen.out())
+        verbs.evaluate(settings, by=tuple(by or ()), console=screen.out())
         return
     from posegen.datasets.sources import parse
     from posegen.scoring import stage

@@ -42,7 +42,7 @@ def finetune(
     settings, folder = options.complete(configuration), options.folder(out, configuration)
     again = ("posegen", "finetune", "--resume", "--dataset", str(dataset), "--out", str(folder))
     with options.resumable(shlex.join(again)):
-        from posegen import run as stages
+        from posegen import run as verbs
         from posegen.cli import screen
 
-        stages.finetune(settings, folder, dataset=dataset, resume=resume, console=screen.out())
+        verbs.finetune(settings, folder, dataset=dataset, resume=resume, console=screen.out())

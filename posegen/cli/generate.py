@@ -40,7 +40,7 @@ def generate(
     )
     settings, folder = options.complete(configuration), options.folder(out, configuration)
     with options.resumable(shlex.join(("posegen", "generate", "--resume", "--out", str(folder)))):
-        from posegen import run as stages
+        from posegen import run as verbs
         from posegen.cli import screen
 
-        stages.generate(settings, folder, resume=resume, console=screen.out())
+        verbs.generate(settings, folder, resume=resume, console=screen.out())

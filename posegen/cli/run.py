@@ -52,10 +52,10 @@ def run(
         return
     folder = options.folder(out, configuration)
     with options.resumable(shlex.join(("posegen", "run", "--resume", "--out", str(folder)))):
-        from posegen import run as stages
+        from posegen import run as verbs
         from posegen.cli import screen
 
-        stages.run(settings, folder, resume=resume, console=screen.out())
+        verbs.run(settings, folder, resume=resume, console=screen.out())
 
 
 def _show(configuration: Configuration, settings: Settings) -> None:

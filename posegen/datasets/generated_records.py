@@ -25,7 +25,7 @@ class Generated:
     Raises AssetError, naming the file, where the folder is no whole dataset.
     """
 
-    name = "generated"
+    name, cut = "generated", True
 
     def __init__(self, root: Path, split: str = "all") -> None:
         self.split, self.root = split, root

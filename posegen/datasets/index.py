@@ -19,7 +19,7 @@ def indexed(name: str, files: Sequence[Path], scan: Callable[[], Any]) -> Any:
 
     name: of the kind of index; change it when ``scan`` changes. A cache that cannot be read or written only costs time.
     """
-    states = [(str(file.absolute()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    states = [_state(file) for file in files]
     stamp = json.dumps([name, states])
     path = cache_dir() / "index" / f"{name}-{hashlib.sha256(stamp.encode()).hexdigest()[:24]}.json"
     with suppress(OSError, ValueError, KeyError, TypeError):
@@ -30,3 +30,11 @@ def indexed(name: str, files: Sequence[Path], scan: Callable[[], Any]) -> Any:
     with suppress(PosegenError):  # a full disk, or a home that is not ours
         write_text(path, json.dumps({"stamp": stamp, "found": found}))
     return found
+
+
+def _state(file: Path) -> tuple[str, int, int]:
+    try:
+        stat = file.stat()
+    except OSError:  # a link to nowhere, say: who reads it says what is wrong
+        return str(file.absolute()), -1, -1
+    return str(file.absolute()), stat.st_size, stat.st_mtime_ns

@@ -81,6 +81,8 @@ def _npy(path: Path) -> NDArray[Any]:
         raise read_error(path, error, "check the path") from error
     except DAMAGED as error:
         raise AssetError(f"{path} is not a whole npy file of numbers: {error}", REPAIR) from error
+    if not isinstance(array, np.ndarray):
+        raise AssetError(f"{path} holds several arrays, as an npz file does", "call it .npz")
     return array
 
 

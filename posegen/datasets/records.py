@@ -41,7 +41,8 @@ class Dataset(Protocol):
     """Lazy: constructing one reads an index at most, ``__getitem__`` reads one record, and no images.
 
     ``diagonal``, where a dataset has it and it is true: labels are of whole pictures' cameras whose focal length is the
-    picture's diagonal, so that records need no ``intrinsics`` to tell where a person is seen from.
+    picture's diagonal, so that records need no ``intrinsics`` to tell where a person is seen from.  ``cut``, as well:
+    its pictures were drawn or cut around a person, so that no estimator is told where in one somebody stands.
     """
 
     name: str

@@ -60,9 +60,9 @@ def draw(
         now, order = order[: count - len(chosen)], order[count - len(chosen) :]
         records = {index: dataset[index] for index in sorted(now)}  # many datasets hold one file at a time
         for record in (records[index] for index in now):
-            pictures = pictures or (record.image is not None and record.box is not None)
+            pictures = pictures or (record.image is not None and _has_area(record.box))
             truth = _truth(record, body, joint_set)
-            if record.image is not None and record.box is not None and truth is not None:
+            if record.image is not None and _has_area(record.box) and truth is not None:
                 chosen.append((record, truth))
     if not chosen:
         raise _unfit(dataset.name, _labels(joint_set) if pictures else "pictures")
@@ -75,6 +75,11 @@ def _unfit(name: str, lacks: str) -> UsageError:
         f"dataset '{name}' cannot be replayed: its records have no {lacks}",
         "choose another dataset for retain.dataset, or another --estimator",
     )
+
+
+def _has_area(box: Tensor | None) -> bool:
+    """Whether there is something to cut out: of a person with one visible key point a box may be that point."""
+    return box is not None and bool((box[2:] - box[:2]).max() >= 1)
 
 
 def _labels(joint_set: str) -> str:

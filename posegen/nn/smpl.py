@@ -84,8 +84,11 @@ def published(skeleton: Skeleton) -> str:
     return "official" if skeleton.directions.any() else "official, fixed skeleton"
 
 
-def to_estimate(regressed: Regressed, skeleton: Skeleton) -> Estimate:
-    """SMPL's parameters and the joints that they pose, in the camera axes that the root rotation leads to."""
+def to_estimate(regressed: Regressed, skeleton: Skeleton, smpl: bool) -> Estimate:
+    """The parameters and the joints that they pose, in the camera axes that the root rotation leads to.
+
+    smpl: whether they are SMPL's, or the open body's.
+    """
     rotations = rotmat_to_rotvec(regressed.rotations)
     return Estimate(
         joints=skeleton(regressed.rotations, regressed.betas),
@@ -93,4 +96,5 @@ def to_estimate(regressed: Regressed, skeleton: Skeleton) -> Estimate:
         global_orient=rotations[:, 0],
         betas=regressed.betas,
         camera=regressed.camera,
+        smpl=smpl,
     )

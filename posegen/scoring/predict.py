@@ -33,13 +33,15 @@ CHECK = "the estimator gave it: check the checkpoint, or the estimator with pose
 
 @dataclass
 class Judge:
-    """An estimator and a protocol. seconds: spent in the estimator, its own cropping included."""
+    """An estimator and a protocol. placed: it is told where in a picture each crop lies.  seconds: spent in the
+    estimator, its own cropping included."""
 
     estimator: PoseEstimator
     protocol: EvaluationProtocol
     meshes: Meshes
     batch: int
     workers: int
+    placed: bool
     seconds: float = field(default=0.0)
 
     def judge(self, records: Sequence[Record], advance: Callable[[None, int], object]) -> Columns:
@@ -66,7 +68,7 @@ class Judge:
             people.append(record)
             sizes.append(window.size)
             crops.append(self._crop(window, device))  # at once: a window is a hundred times its crop
-            if hasattr(self.estimator, "context"):
+            if self.placed:
                 contexts.append(self._context(record, window.size, device))
             if len(people) == self.batch:
                 flush()
@@ -98,6 +100,8 @@ class Judge:
             for name in ("joints", "body_pose", "global_orient", "betas")
             if (value := getattr(estimate, name)) is not None
         }
+        if not estimate.smpl:
+            own.pop("betas", None)
         self.seconds += time.perf_counter() - started
         alarms.check_finite(f"people from {first} on", own, CHECK)
         return own

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from torch import Tensor
 
 from posegen import metrics
-from posegen.body.joints import FROM_H36M, JOINT_SETS, LIMBS
+from posegen.body.joints import FROM_H36M, JOINT_SETS, LIMBS, rows
 from posegen.errors import UsageError, nearest
 from posegen.geometry import align
 
@@ -107,7 +107,7 @@ def _about(points: Tensor, joints: Tensor, root: list[int]) -> Tensor:
 
 
 LSP14 = list(FROM_H36M["lsp14"])
-LSP14_OF_VP3D = [3, 2, 1, 4, 5, 6, 16, 15, 14, 11, 12, 13, 8, 10]
+LSP14_OF_VP3D = list(rows("vp3d17", "lsp14") or ())
 PELVIS = [0]
 HIPS_OF_LSP14 = [2, 3]
 HIPS_OF_SMPL = [1, 2]

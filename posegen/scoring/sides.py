@@ -22,7 +22,8 @@ MESH_SETS = ("smpl24", "h36m17", *FROM_H36M)
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What an estimator's output can be compared by. body: it gives SMPL's pose, root and shape."""
+    """What an estimator's output can be compared by. body: it gives SMPL's pose, root and shape, and not another
+    body's."""
 
     joint_set: str
     body: bool
@@ -54,7 +55,7 @@ def predicted_side(estimate: Estimate, joint_set: str, protocol: EvaluationProto
         return Side(limbs(estimate.joints, joint_set))
     own = rows(joint_set, wanted)
     regressed = wanted != "smpl24" and wanted in MESH_SETS
-    if pose is not None and estimate.betas is not None:
+    if pose is not None and estimate.betas is not None and estimate.smpl:
         if has_mesh(protocol, meshes):
             joints = None if own is None else estimate.joints[:, list(own)]
             return meshes.beside(joints, pose, estimate.betas)
@@ -116,7 +117,7 @@ def _pose(estimate: Estimate) -> Tensor | None:
 
 
 def _has_body(estimate: Estimate) -> bool:
-    return _pose(estimate) is not None and estimate.betas is not None
+    return _pose(estimate) is not None and estimate.betas is not None and estimate.smpl
 
 
 def _joints(record: Record) -> Tensor:

@@ -91,7 +91,7 @@ def measure(
         if not can.satisfy(protocol):
             raise UsageError(
                 f"{protocol.name} compares joints of {protocol.joint_set}; {settings.estimator.name} gives "
-                f"{can.joint_set} and no body",
+                f"{can.joint_set} and no SMPL body",
                 f"--protocol {request.source.name}/limbs  compares the 12 limbs that both have, and says so",
             )
     return _Evaluation(settings, request, dataset, protocol, estimator, track).run()
@@ -104,7 +104,7 @@ def _check(request: Request, dataset: Dataset, can: Abilities) -> None:
     if request.agora_predictions and known(request.source.name).asset != "agora":
         raise UsageError(f"AGORA's server does not take predictions on {request.source.name}", "--dataset agora")
     if request.agora_predictions and not can.body:
-        raise UsageError("AGORA's server takes meshes, which this estimator does not give", "an estimator with a body")
+        raise UsageError("AGORA's server takes SMPL's meshes, which this estimator does not give", "another one")
 
 
 @dataclass
@@ -124,7 +124,8 @@ class _Evaluation:
         if request.agora_predictions:
             meshes.body("neutral")  # whose file may be missing
         whole = has_mesh(protocol, meshes) and meshes.counted is None
-        judge = Judge(self.estimator, protocol, meshes, request.batch, request.workers)
+        placed = hasattr(self.estimator, "context") and not getattr(self.dataset, "cut", False)
+        judge = Judge(self.estimator, protocol, meshes, request.batch, request.workers, placed)
         total = min(len(self.dataset), request.limit or len(self.dataset))
         folder = None if request.out is None else Folder(request.out, self.about(total), resume=request.resume)
         started = time.perf_counter()
@@ -225,7 +226,7 @@ def _first(dataset: str, can: Abilities, estimator: str) -> tuple[EvaluationProt
     if chosen is protocols[0]:
         return chosen, ""
     return chosen, (
-        f"{names[0]} compares joints of {protocols[0].joint_set}; {estimator} gives {can.joint_set} and no body. "
+        f"{names[0]} compares joints of {protocols[0].joint_set}; {estimator} gives {can.joint_set} and no SMPL body. "
         f"Judged by {chosen.name} instead: not comparable with published numbers"
     )
 

@@ -66,7 +66,7 @@ def read_ahead(records: Iterable[Record], workers: int) -> Iterator[Seen]:
 def windows(path: Path, people: Sequence[Record]) -> list[Seen]:
     """The windows of the people in one picture."""
     repair = "copy or unpack the dataset's images again"
-    picture = read_picture(path, "RGBA" if _may_have_alpha(path, repair) else "RGB", repair)
+    picture = read_picture(path, "RGBA" if _may_have_alpha(path) else "RGB", repair)
     if picture.mode == "RGBA":
         white = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(white, picture).convert("RGB")
@@ -98,7 +98,7 @@ def _box(record: Record) -> Tensor:
     return record.box
 
 
-def _may_have_alpha(path: Path, repair: str) -> bool:
+def _may_have_alpha(path: Path) -> bool:
     if path.suffix.lower() in (".jpg", ".jpeg"):
         return False
     try:

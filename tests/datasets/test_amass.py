@@ -163,6 +163,21 @@ def test_a_truncated_file_is_reported_and_the_walk_goes_on(tmp_path):
     assert list(dataset.damaged) == [bad]
 
 
+def test_a_link_to_nowhere_is_reported_and_the_walk_goes_on(tmp_path):
+    write(tmp_path, {SEQUENCE: smplh()})
+    bad = tmp_path / "CMU/02/02_01_poses.npz"
+    bad.parent.mkdir()
+    bad.symlink_to(tmp_path / "not downloaded")
+    with pytest.warns(UserWarning, match="1 of 2 files are left out"):
+        dataset = whole(tmp_path)
+    assert [clip.name for clip in dataset.clips()] == ["CMU/01/01_01_poses"]
+    assert list(dataset.damaged) == [bad] and "does not exist" in dataset.damaged[bad]
+    write(tmp_path / "got", {"02_01_poses.npz": smplh()})
+    bad.unlink()
+    bad.symlink_to(tmp_path / "got/02_01_poses.npz")
+    assert not whole(tmp_path).damaged
+
+
 @pytest.mark.filterwarnings("ignore:AMASS")
 def test_a_file_that_could_not_be_read_once_is_looked_at_again(tmp_path):
     write(tmp_path, {SEQUENCE: smplh(), "CMU/02/02_01_poses.npz": smplh()})

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,18 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from posegen import assets
+from posegen import assemble, assets
+from posegen.datasets.generated_records import Generated
 from posegen.datasets.records import Record
 from posegen.datasets.registry import open_dataset
 from posegen.datasets.sources import Source
+from posegen.datasets.threedpw import ThreeDPW
 from posegen.errors import AssetError, UsageError
 from posegen.scoring import folder as folders
 from posegen.scoring import protocols, stage, windows
-from posegen.scoring.sides import Abilities
+from posegen.scoring.sides import Abilities, abilities
 from posegen.scoring.stage import Request, measure
+from posegen.settings import Selection
 from posegen.types import Estimate
 
 from .fixtures_evaluate import SETTINGS, Oracle, people_of_3dpw, people_of_agora, spoken
@@ -77,6 +81,15 @@ def test_an_estimator_is_told_the_place_in_the_whole_picture(data):
     assert placed.last[-1].item() == len(records)  # each crop with its own
 
 
+def test_of_pictures_cut_around_a_person_no_place_is_told(data, monkeypatch):
+    root, _, oracle = data
+    assert Generated.cut
+    monkeypatch.setattr(ThreeDPW, "cut", True, raising=False)
+    placed = Placed(oracle)
+    result = measure(placed, SETTINGS, Request(Source("3dpw", root), protocol="3dpw/limbs", batch=4))
+    assert result["people"] == 9 and not placed.told and placed.last is None
+
+
 def test_parts_of_the_dataset(data):
     root, _, oracle = data
     result, text = spoken(Request(Source("3dpw", root), protocol="3dpw/limbs", by=("gender", "viewpoint")), oracle)
@@ -111,7 +124,7 @@ def test_what_agoras_server_would_not_take_is_refused_before_anybody_is_measured
         assets._write({})
     error, message = {
         "AGORA": (UsageError, "does not take predictions on 3dpw"),
-        "a body": (UsageError, "meshes, which this estimator does not give"),
+        "a body": (UsageError, "SMPL's meshes, which this estimator does not give"),
         "smpl-neutral": (AssetError, "'smpl-neutral' is not registered"),
     }[lacks]
     with pytest.raises(error, match=message):
@@ -175,6 +188,23 @@ def test_predictions_are_kept_one_row_a_person(data, tmp_path):
     result = json.loads((tmp_path / "out/result.json").read_text())
     assert result["protocol"] == "3dpw/spin"
     assert result["definition"] == protocols.find("3dpw/spin").definition
+
+
+@pytest.mark.parametrize("name", ["spin", "hybrik", "cliff"])
+def test_small_networks_have_the_shape_of_another_body(name):
+    small = assemble.make("estimator", Selection(name=name, options={"weights": "untrained"}), torch.device("cpu"))
+    assert abilities(small) == Abilities("smpl24", body=False)
+
+
+def test_the_shape_of_another_body_is_not_put_on_smpls_mesh(data, tmp_path, monkeypatch):
+    root, _, oracle = data
+    said = oracle.predict
+    monkeypatch.setattr(oracle, "predict", lambda crop: replace(said(crop), smpl=False))
+    result, text = spoken(Request(Source("3dpw", root), out=tmp_path / "out", save_predictions=True), oracle)
+    assert result["protocol"] == "3dpw/challenge" and "no SMPL body" in " ".join(text.split())
+    with np.load(tmp_path / "out/predictions.npz", allow_pickle=False) as archive:
+        assert "betas" not in archive
+        np.testing.assert_array_equal(archive["predicted"], oracle.joints.numpy())
 
 
 def test_a_part_of_a_dataset_is_not_called_the_protocols_number(data):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -109,6 +110,22 @@ def test_labels_that_are_neither_are_told(tmp_path, body):
     )
     with pytest.raises(UsageError, match="its records have no poses and joints of 'blazepose33'"):
         drawn(dataset, body)
+
+
+def test_nothing_is_cut_out_around_a_single_point(tmp_path, body):
+    """3DPW's box of a person of whom one key point is visible."""
+    pictures(tmp_path)
+    people = Npz(write(tmp_path / "x.npz", bedlam()))
+    point = torch.tensor([100.0, 50.0, 100.0, 50.0])
+    whole = [people[i] for i in range(3)]
+
+    class Some(list):
+        name, split = "some", "train"
+
+    samples = drawn(Some([whole[0], replace(whole[1], box=point), whole[2]]), body)
+    assert len(samples) == 2 and bool(samples.box.isfinite().all())
+    with pytest.raises(UsageError, match="its records have no pictures"):
+        drawn(Some([replace(record, box=point) for record in whole]), body)
 
 
 def test_a_picture_that_is_missing_is_named(tmp_path, body):

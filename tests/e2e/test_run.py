@@ -6,6 +6,7 @@ import io
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from posegen_anerf.sources import subject_file
 from rich.console import Console
 from safetensors.torch import load_file
 
-from posegen import assemble, config, hardest, retention
+from posegen import assemble, banks, config, drawing, hardest, retention
 from posegen.context import Context
 from posegen.datasets import generated
 from posegen.errors import UsageError
@@ -198,6 +199,26 @@ class TestDirectory:
         """An epoch of these runs has two steps with one replayed picture each, and four in the second round."""
         run(settings(retain__repeats=repeats, finetune__epochs=epochs, loop__rounds=rounds), tmp_path)
         assert len(list((tmp_path / "dataset/replay/images").iterdir())) == pictures
+
+    def test_what_is_left_out_is_missing_from_replay_and_recall_alike(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Seven pictures, of which three are recalled; four are left out."""
+
+        def lose(*args: Any, judged: bool, **rest: Any) -> Any:
+            return (part if judged else part[:3] for part in render_samples(*args, judged=judged, **rest))
+
+        sizes = []
+
+        def labelled(samples: Any, *how: Any) -> Any:
+            sizes.append(len(samples))
+            return banks.labelled(samples, *how)
+
+        render_samples = drawing.render_samples
+        monkeypatch.setattr(drawing, "render_samples", lose)
+        monkeypatch.setattr(retention, "banks", SimpleNamespace(**vars(banks) | {"labelled": labelled}))
+        run(settings(retain__repeats=1, retain__renders=1, retain__share=0.5), tmp_path)
+        assert len(list((tmp_path / "dataset/replay/images").iterdir())) == 3 and sizes == [1]
 
     def test_replayed_pictures_show_the_runs_own_person_too(self, tmp_path: Path) -> None:
         """Two of four, which nobody judges; the others show one of the others each."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from anerf_people import SMALL, balls, person
-from posegen_anerf.fast import integrate
+from posegen_anerf.fast import backward, integrate
 from posegen_anerf.fast.backward import _counting
 from posegen_anerf.fast.calibrate import calibrate
 from posegen_anerf.fast.draw import FastMarch, Settings
@@ -156,6 +156,27 @@ def test_small_gradients_are_sampled_without_bias():
     largest = np.argsort(size)[-200:]
     assert np.isin(largest, node).all() and (times[np.isin(node, largest)] == 1).all()
     assert len(_counting(0 * size, 0 * size)[0]) == 0
+
+
+def test_where_nobody_looked_there_is_no_gradient(calibrated, monkeypatch):
+    """A constant stands for the density there."""
+    seen, sizes = [], []
+
+    def weigh(first, done, nodes, raw, *rest):
+        seen.append(raw == integrate.OUTSIDE)
+        return weigh_gradient(first, done, nodes, raw, *rest)
+
+    def count(density, colour):
+        sizes.append(density)
+        return _counting(density, colour)
+
+    weigh_gradient = integrate.weigh_gradient
+    monkeypatch.setattr(integrate, "weigh_gradient", weigh)
+    monkeypatch.setattr(backward, "_counting", count)
+    fast = FastMarch(calibrated, Settings(threads=1, gradient_step=0.06, gradient_cut=1), CPU)
+    gradients(fast, calibrated, some_pose(), orbit(some_view(), size=48), cotangent(1, 48))
+    outside, size = np.concatenate(seen), np.concatenate(sizes)
+    assert outside.any() and size.any() and not size[outside].any()
 
 
 def test_a_gradient_that_is_no_number_stays_visible(subject):

@@ -183,6 +183,19 @@ def test_freezing_what_is_not_there_or_all_there_is(parts, pattern, message, hin
     assert parts(f'estimator.freeze=["{pattern}"]', finetunes=False).estimator.frozen == (pattern,)
 
 
+def test_people_without_a_share_of_the_samples():
+    others = 'loop.others=["s1"]'
+
+    def completed(*assignments):
+        configuration = config.load(assignments=list(assignments))
+        return complete(configuration.settings, configuration.given)
+
+    with pytest.raises(UsageError, match=r"loop\.others \(--set\): none of them is drawn") as error:
+        completed(others)
+    assert "loop.company=0.8" in error.value.hint
+    assert completed(others, "loop.company=0.5").loop.others == completed(others, "loop.company=0").loop.others
+
+
 def test_meshes_that_are_never_drawn_need_not_be_there(parts):
     given = 'retain.subjects=["nobody"]'
     with pytest.raises(UsageError, match="nobody"):

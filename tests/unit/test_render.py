@@ -80,6 +80,14 @@ def test_poses_of_every_shape(tmp_path, motions, shape, ending):
         assert not clip.poses[:, 0].any()
 
 
+def test_several_arrays_under_the_name_of_one(tmp_path, motions):
+    np.savez(tmp_path / "pose.npz", theta=np.zeros((24, 3)))
+    (tmp_path / "pose.npz").rename(tmp_path / "pose.npy")
+    with pytest.raises(AssetError, match=r"pose\.npy holds several arrays") as caught:
+        pose_file.read_poses(str(tmp_path / "pose.npy"), motions, REST)
+    assert "npz" in caught.value.hint
+
+
 def test_an_amass_file_is_turned_upright(tmp_path, motions):
     poses = np.zeros((4, 156), np.float32)
     poses[:, 0] = math.pi / 2  # z up, and the body's y to the world's z: it stands

@@ -23,6 +23,7 @@ def backward(encoder: Encoder, rays: Rays, seen: Marched, g_rgb: Floats, g_passe
     value[seen.node] = (g_rgb[seen.ray] * seen.colour).sum(axis=1)
     g_raw, g_length = np.zeros_like(value), np.zeros(len(rays.pixels), np.float32)
     integrate.weigh_gradient(rays.first, seen.done, rays.nodes, seen.raw, rays.length, value, g_passed, g_raw, g_length)
+    g_raw[seen.raw == integrate.OUTSIDE] = 0  # nobody looked there: a constant stands for the density
     _lengthen(rays, g_length, out)
     sigmoid = (seen.colour + PADDING) / _SCALE
     g_colour = np.zeros((len(value), 3), np.float32)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 import posegen
-from posegen.options import Seed
+from posegen.options import Person, Seed
 
 
 class FitOptions(posegen.Options):
@@ -35,7 +35,7 @@ class FitOptions(posegen.Options):
     framecode: NonNegativeInt = 0
     """Length of a code of each image, for light that changes from one to the next. Official: 16 (h36m, mixamo)."""
 
-    start: str | None = None
+    start: Person | None = None
     """A person to go on from, in place of random weights: whatever ``renderer.subject`` takes, built as the options
     above say. ``tau`` is at its end from the first step."""
     iterations: PositiveInt = 10_000
