@@ -7,6 +7,7 @@ command-line options, ``--set``.
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -86,6 +87,20 @@ def to_toml(settings: Settings) -> str:
         if line != line.encode(errors="replace").decode():
             raise UsageError(f"a setting is not UTF-8: {line}", "rename that file or folder")
     return text
+
+
+def difference(text: str, settings: Settings) -> str:
+    """Where what ``to_toml`` wrote first differs from these settings, in words."""
+    try:
+        there = dict(layers.flat(tomllib.loads(text)))
+    except tomllib.TOMLDecodeError:
+        return "its file is damaged"
+    here = dict(layers.flat(_without_none(to_table(settings))))
+    for key in (*here, *there):
+        if here.get(key) != there.get(key):
+            old, new = (shown(of[key]) if key in of else "no value" for of in (there, here))
+            return f"{'.'.join(key)} is {old} there, and {new} here"
+    return "its file has the same values in another form"
 
 
 def to_table(settings: Settings) -> dict[str, Any]:

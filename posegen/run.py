@@ -14,7 +14,7 @@ from rich.console import Console
 
 from posegen import assets, checkpoint, elsewhere, retention, stages
 from posegen.assemble import assemble, bench, check_people
-from posegen.config import to_toml
+from posegen.config import difference, to_toml
 from posegen.context import Context
 from posegen.datasets import generated, open
 from posegen.doctor import environment
@@ -162,9 +162,10 @@ def _opened(
     """
     directory, text = RunDirectory(out), to_toml(settings)
     with directory.opened(resume=resume):
-        if resume and directory.settings.read_text(encoding="utf-8") != text:
+        if resume and (first := directory.settings.read_text(encoding="utf-8")) != text:
             raise UsageError(
-                f"{out} was started with other settings, or by a version of posegen that has other ones",
+                f"{out} was started with other settings, or by a version of posegen that has other ones: "
+                f"{difference(first, settings)}",
                 f"give its own {directory.settings.name}; env.json names the version. Or start anew elsewhere",
             )
         parts = assemble(settings, finetunes=finetunes)

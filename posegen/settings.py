@@ -105,7 +105,7 @@ class LoopSettings(Options):
     clip: PositiveFloat = 1.0
     """Largest gradient norm of generator and discriminator."""
     samples: PositiveInt = 1500
-    """(image, pose) pairs drawn from the generator in each round."""
+    """(image, pose) pairs drawn in each round, from the generator unless ``poses`` and ``views`` say otherwise."""
     keep: NonNegativeInt = 0
     """A round is fine-tuned on so many of all samples drawn so far: of those on which the present estimator errs most,
     those that differ most. 0 is all of them."""
@@ -170,8 +170,8 @@ class RetainSettings(Options):
     """Weight of distillation from the original network on photographs of people; without a number, here and below, the
     estimator's own."""
     share: Share | None = None
-    """Photographs, and renders, that go on being distilled, as a share of a batch; as large a share of the number of
-    samples are the renders."""
+    """How many photographs, and as many renders, are distilled beside a batch, as a share of it. Of renders so many are
+    drawn: this share of the number of samples."""
     folder: Path | None = None
     """A folder of square crops of people, unlabelled; without one, the starter's training photographs. Of more than
     the steps can show, so many are taken, spread evenly over their names."""
@@ -224,7 +224,7 @@ class FinetuneSettings(Options):
     heatmaps: NonNegativeFloat | None = None
     """Weight of the mean cross entropy of the joints' places along each axis, of estimators with heatmaps."""
     copies: NonNegativeInt = 1
-    """Appearances drawn for every picture before training and kept; 0 draws a new one in every step."""
+    """Looks (``appearance``) of every picture, drawn before training and kept; 0 draws a new one in every step."""
     mirror: Share = 0.5
     """Share of the pictures in a step that are flipped left to right; none where joints do not know their side."""
     turn: float | None = Field(default=None, ge=0, le=180)
@@ -259,7 +259,8 @@ class Settings(Options):
     motion: Selection = Selection(name="starter")
     photos: Selection = Selection(name="starter")
     real_poses: Dataset | None = None
-    """amass, amass:PATH or bvh:PATH: what the discriminator calls human, in place of the motion's training clips."""
+    """amass, amass:PATH or bvh:PATH, in place of the motion's training clips: for the discriminator, the range of joint
+    angles, real poses among the samples and replayed ones."""
     camera: CameraSettings = CameraSettings()
     generator: GeneratorSettings = GeneratorSettings()
     feedback: FeedbackSettings = FeedbackSettings()

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from posegen import config
 from posegen.ablate.recipe import Ablation
 from posegen.assemble import complete
-from posegen.config import to_toml
+from posegen.config import difference, to_toml
 from posegen.datasets import sources
 from posegen.errors import UsageError, nearest
 from posegen.evaluate import METRICS
@@ -45,8 +45,9 @@ class Cell:
             if not there.is_dir():
                 raise UsageError(f"{there} is a file, and {self.folder} is to be a folder", "choose another --out")
             return "new"
-        if directory.settings.read_text(encoding="utf-8") != to_toml(self.settings):
-            raise UsageError(f"{self.folder} holds a run with other settings", "choose another --out")
+        if (first := directory.settings.read_text(encoding="utf-8")) != to_toml(self.settings):
+            differs = difference(first, self.settings)
+            raise UsageError(f"{self.folder} holds a run with other settings: {differs}", "choose another --out")
         return "done" if directory.result.is_file() else "interrupted"
 
     def draws_as(self, other: Cell) -> bool:

@@ -172,5 +172,8 @@ def check(ablation: Ablation) -> None:
             hint = "letters, digits and . , = + - _; not 'before', nor like 'table.txt'"
             raise UsageError(f"'{name}' cannot be a row or column", hint)
     if (reference := ablation.keys.reference) not in (BEFORE, *ablation.rows):
+        rows = ", ".join((BEFORE, *ablation.rows))
         hint = nearest(reference, list(ablation.rows)) or "--set reference=NAME"
-        raise UsageError(f"the reference '{reference}' is no row", f"{hint}: {', '.join((BEFORE, *ablation.rows))}")
+        raise UsageError(
+            f"rows are compared with '{reference}', which is none of them", f"add it to --rows, or {hint}: {rows}"
+        )

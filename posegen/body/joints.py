@@ -1,4 +1,4 @@
-"""The joint sets, by name: no other file of the project holds an index list of joints.
+"""The joint sets, by name. An index list of joints stands elsewhere only where a published format counts its own.
 
 Every set measures errors on the same twelve limb joints, in this order: left then right of ankle, knee, hip, wrist,
 elbow, shoulder. So ``limbs[4]`` is the left hip whatever the estimator. ``left_`` and ``right_`` in the names say

@@ -30,9 +30,7 @@ Prior = Annotated[str | None, typer.Option("--prior", metavar="NAME", help="The 
 Discriminator = Annotated[str | None, typer.Option("--discriminator", metavar="NAME", help="What keeps poses human.")]
 RealPoses = Annotated[
     str | None,
-    typer.Option(
-        "--real-poses", metavar="amass[:PATH]|bvh:PATH", help="Motion whose poses the discriminator calls real."
-    ),
+    typer.Option("--real-poses", metavar="amass[:PATH]|bvh:PATH", help="Motion in place of the training clips."),
 ]
 Replay = Annotated[
     str | None,

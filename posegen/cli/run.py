@@ -28,7 +28,8 @@ def run(
     device: options.Device = None,
     out: options.Out = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show every setting and where it came from; stop.")
+        bool,
+        typer.Option("--dry-run", help="Show every setting and where it came from; look for no file; stop."),
     ] = False,
     resume: options.Resume = False,
 ) -> None:

@@ -1,1 +1,1 @@
-"""Datasets: the open benchmark, and the data that PoseGen generates."""
+"""Datasets: the open benchmark, what PoseGen generates, and loaders of published ones."""

@@ -57,7 +57,8 @@ def judged(texts: Iterable[str]) -> list[Source]:
             )
         if any(source.name == other.name for other in found[:i]):
             raise UsageError(
-                f"dataset '{source.name}' is named twice", "posegen evaluate --dataset  measures another copy"
+                f"dataset '{source.name}' is named twice",
+                f"one of a kind; the other: posegen evaluate --dataset {source.name}:PATH --checkpoint FILE",
             )
     return found
 

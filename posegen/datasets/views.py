@@ -3,7 +3,7 @@
     FOLDER/images/NAME.png   or .jpg: what was photographed; any background, one size for all
     FOLDER/masks/NAME.png    grey: 255 where the person is, 0 where it is not
     FOLDER/cameras.json      {NAME: {"K": 3x3 pixels, "R": 3x3, "t": 3 metres, "pose": P, "held_out": false}}
-    FOLDER/poses.npz         poses (P,24,3), pelvis (P,3), rest_joints (24,3) or betas (10,), clip (P,)
+    FOLDER/poses.npz         or poses.json: poses (P,24,3), pelvis (P,3), rest_joints (24,3) or betas (10,), clip (P,)
 
 Cameras are OpenCV's, ``x_cam = R x_world + t``, pixel centres at half integers; the world may be any, in metres. Poses
 are SMPL's axis-angle, root first, body to world; ``pelvis`` is where the pelvis joint is in the world. ``betas`` are

@@ -88,9 +88,8 @@ def _weights(run: Path) -> Path:
     directory = RunDirectory(run)
     if not directory.estimator.is_file():
         cause = "" if directory.result.is_file() else ": it has not ended"
-        raise UsageError(
-            f"{run} has no fine-tuned weights{cause}", f"go on with it: --resume --out {shlex.quote(str(run))}"
-        )
+        resume = f"posegen run --resume --out {shlex.quote(str(run))}"
+        raise UsageError(f"{run} has no fine-tuned weights{cause}", f"go on with it: {resume}")
     return directory.estimator
 
 

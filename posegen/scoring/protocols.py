@@ -333,7 +333,7 @@ PROTOCOLS: dict[str, EvaluationProtocol] = {
 }
 
 OPEN: dict[str, str] = {
-    **{f"open/{split}": _OPEN for split in ("ind", "usd", "ood_people", "ood_action")},
+    **{f"open/{split}": _OPEN for split in ("ind", "usd", "ood_people", "ood_action", "validation")},
     "open/real": f"{_OPEN}; a distance to a stronger network's joints, not an error",
 }
 """Protocols of the open benchmark, one a split, with their definitions (posegen.evaluate measures them)."""

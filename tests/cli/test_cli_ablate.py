@@ -37,7 +37,7 @@ def test_options_with_commas_may_be_given_again(posegen):
         (["paper-prior"], "there is no recipe 'paper-prior'"),
         (["quick"], "quick compares nothing"),
         (["paper-priors", "--rows", "norml"], "there is no row 'norml'"),
-        (["paper-priors", "--rows", "uniform,spherical"], "the reference 'normal' is no row"),
+        (["paper-priors", "--rows", "uniform,spherical"], "rows are compared with 'normal'"),
         (["paper-priors", "--columns", "spin"], "there is no column 'spin'"),
         (["paper-priors", "--seeds", "x"], "--seeds 'x' is no list of seeds"),
         (["paper-priors", "--seeds", ""], "--seeds '' is no list of seeds"),

@@ -227,7 +227,7 @@ class TestCells:
     def test_a_directory_of_other_settings_is_refused(self, measured: Any, ablation: Any, tmp_path: Path) -> None:
         measured()
         again = cells(ablation(RECIPE, "loop.batch=99"), (0,), tmp_path / "out")
-        with pytest.raises(UsageError, match="holds a run with other settings"):
+        with pytest.raises(UsageError, match=r"a run with other settings: loop\.batch is \d+ there, and 99 here"):
             again[0].state()
 
     @pytest.mark.parametrize("name", ["", "a"])

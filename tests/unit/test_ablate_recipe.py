@@ -89,7 +89,7 @@ class TestRecipe:
     @pytest.mark.parametrize(
         ("text", "assignments", "message"),
         [
-            (RECIPE.replace('"a"', '"c"'), (), "the reference 'c' is no row"),
+            (RECIPE.replace('"a"', '"c"'), (), "rows are compared with 'c', which is none of them"),
             ("[rows.before]\nloop.batch = 3\n", (), "'before' cannot be a row"),
             ("[rows.'table.txt']\n", (), "'table.txt' cannot be a row"),
             ("[rows.a]\n[columns.'table.csv']\n", (), "'table.csv' cannot be a row or column"),

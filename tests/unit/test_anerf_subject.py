@@ -9,6 +9,7 @@ import torch
 from anerf_people import SMALL, person
 from posegen_anerf.config import FieldConfig
 from posegen_anerf.field import Field
+from posegen_anerf.sources import open_subject
 from posegen_anerf.subject import FORMAT, NerfSubject
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -118,6 +119,12 @@ def test_metadata(tmp_path, subject, about, said):
     rewritten(path, lambda tensors: None, about)
     with pytest.raises(AssetError, match=said):
         NerfSubject.load(path)
+
+
+def test_a_person_of_whom_there_is_a_mesh_alone():
+    with pytest.raises(UsageError, match="nobody fitted a NeRF of 's3' yet") as caught:
+        open_subject("s3")
+    assert "posegen fit anerf --subject s3" in caught.value.hint and "--renderer mesh" in caught.value.hint
 
 
 def test_files_that_are_no_subjects(tmp_path, subject):

@@ -110,6 +110,14 @@ def test_paths_are_those_of_the_folder_in_which_they_were_given(recipe, tmp_path
         assert shown == json.dumps(found).replace("HERE", str(tmp_path)).replace("HOME", str(home))
 
 
+def test_where_a_file_of_settings_differs():
+    small = config.load(assignments=["loop.batch=8", "finetune.lr=1"]).settings
+    assert config.difference(config.to_toml(small), small) == "its file has the same values in another form"
+    other = config.load(assignments=["loop.batch=8"]).settings
+    assert config.difference(config.to_toml(small), other) == "finetune.lr is 1.0 there, and no value here"
+    assert config.difference("[", other) == "its file is damaged"
+
+
 def test_a_component_in_short_form(recipe):
     assert config.load([recipe('estimator = "spin"')]).settings.estimator == Selection(name="spin")
 

@@ -45,7 +45,7 @@ class AnerfRenderer:
         step: float = Field(default=0.017, gt=0, le=0.2)
         """Depth between the fast march's samples, NeRF units (0.56 m each)."""
         cut: int = Field(default=1, ge=1, le=16)
-        """Where there is density, samples are so many times as close."""
+        """Where there is density, ``step`` is divided by this."""
         stop: float = Field(default=3e-3, ge=0, lt=1)
         """A ray of the fast march ends once less than this share of its light is left."""
         gradient_step: float = Field(default=0.0095, gt=0, le=0.2)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from posegen_starter import files
+from posegen_starter.subjects import NAMES
 
 from posegen.assets import cache_dir, find
 from posegen.errors import AssetError, UsageError, nearest
@@ -48,5 +49,8 @@ def subject_file(name: str, rest_pose: Path | None = None) -> Path:
         return path
     if path.exists():
         raise AssetError(f"{path} is no subject", "give a fitted .safetensors or an official .tar")
+    if name in NAMES:
+        fit = f"posegen fit anerf --subject {name} --out {name}.safetensors"
+        raise UsageError(f"nobody fitted a NeRF of '{name}' yet", f"{fit}, or a mesh: --renderer mesh")
     hint = nearest(name, [*SHIPPED, REGISTERED]) or f"give {', '.join(SHIPPED)}, or the path of a .safetensors or .tar"
     raise UsageError(f"there is no subject '{name}'", hint)

@@ -37,7 +37,7 @@ class BlazePose:
 
     class Options(BaseOptions):
         variant: Literal["lite", "full"] = "lite"
-        """Size of the network: lite (1.3 M parameters) or full (3.1 M); a checkpoint's own goes before it."""
+        """Size of the network: lite (1.3 M parameters) or full (3.1 M); a checkpoint's own counts before it."""
         lr: float = Field(5e-5, gt=0)
         """Learning rate of fine-tuning, with Muon; small, as the weights have batch norm folded in."""
         freeze: tuple[str, ...] = ("*.bias", "world.*", "screen.*", "person.*")
