@@ -26,14 +26,17 @@ if TYPE_CHECKING:
     from posegen.settings import Settings
 
 
-def check(settings: Settings, parts: Parts) -> None:
-    """Before anything is made. Raises a PosegenError for a dataset, photographs, or people that cannot be had."""
+def check(settings: Settings, parts: Parts, sizes: Sequence[int]) -> None:
+    """Before anything is made. Raises a PosegenError for a dataset, photographs, or people that cannot be had.
+
+    sizes: as in ``tuning``.
+    """
     assemble.check_replay(settings, parts.estimator)
     retain, pace = settings.retain, paced(settings.finetune, settings.retain, parts.estimator)
     if retain.dataset is not None:
         replay.open_source(retain.dataset, parts.estimator.joint_set)
     if retain.folder is not None and pace.photos:
-        check_folder(retain.folder)
+        check_folder(retain.folder, _photographs(pace, sizes))
     if retain.renders or (pace.replayed and retain.dataset is None):
         assemble.check_people(settings, parts, retain.subjects)
 
@@ -49,7 +52,7 @@ def people(context: Context, sizes: Sequence[int]) -> Tensor | None:
         return None
     if retain.folder is None:
         return context.parts.photos.people("train")
-    return read_folder(retain.folder, math.ceil(pace.recalled * _steps(pace, sizes) / banks.PHOTO_COPIES))
+    return read_folder(retain.folder, _photographs(pace, sizes))
 
 
 def tuning(context: Context, sizes: Sequence[int], photos: Tensor | None) -> Finetuning:
@@ -124,6 +127,11 @@ def _size(context: Context) -> int:
 def _replayed(pace: Pace, sizes: Sequence[int]) -> int:
     """How many pictures to replay, so that rounds of so many samples together see each ``retain.repeats`` times."""
     return math.ceil(pace.replayed * _steps(pace, sizes) / pace.repeats)
+
+
+def _photographs(pace: Pace, sizes: Sequence[int]) -> int:
+    """How many of a folder the steps can show, each cut out anew several times."""
+    return math.ceil(pace.recalled * _steps(pace, sizes) / banks.PHOTO_COPIES)
 
 
 def _steps(pace: Pace, sizes: Sequence[int]) -> int:

@@ -139,10 +139,11 @@ def _check_dataset(directory: RunDirectory, dataset: Path) -> None:
 def _check_wanted(settings: Settings, parts: Parts, draws: bool, finetunes: bool, dataset: Path | None) -> None:
     """Raises a PosegenError for people, pictures or labels that are not there: before anything is written."""
     check_people(settings, parts, settings.loop.others if draws else ())
-    if finetunes:
-        retention.check(settings, parts)
+    sizes = stages.sizes(settings.loop)
     if dataset is not None:
-        generated.read_labels(dataset, joint_set=parts.estimator.joint_set)
+        sizes = [len(generated.read_labels(dataset, joint_set=parts.estimator.joint_set)["view"])]
+    if finetunes:
+        retention.check(settings, parts, sizes)
 
 
 @contextmanager

@@ -35,14 +35,12 @@ def read_folder(folder: Path, most: int | None = None) -> Tensor:
     A picture that is not square is cut to its middle square. Raises AssetError for a missing folder, a folder without
     pictures, and a picture that cannot be read.
     """
-    paths = _listed(folder)
-    count = min(most or len(paths), len(paths))
-    return torch.stack([_read(paths[i * len(paths) // count]) for i in range(count)])
+    return torch.stack([_read(path) for path in _listed(folder, most)])
 
 
-def check_folder(folder: Path) -> None:
-    """Reads every picture of a folder, and keeps none. Raises as ``read_folder`` does."""
-    for path in _listed(folder):
+def check_folder(folder: Path, most: int | None = None) -> None:
+    """Reads the pictures that ``read_folder`` would, and keeps none. Raises as it does."""
+    for path in _listed(folder, most):
         _read(path)
 
 
@@ -71,14 +69,15 @@ def read_picture(path: Path, mode: str, repair: str, largest: int | None = None)
         raise AssetError(f"{path} cannot be read: {error}", repair) from error
 
 
-def _listed(folder: Path) -> list[Path]:
-    """The pictures of a folder. Raises AssetError where there are none."""
+def _listed(folder: Path, most: int | None) -> list[Path]:
+    """The pictures of a folder, or so many of them. Raises AssetError where there are none."""
     if not folder.is_dir():
         raise AssetError(f"retain.folder: {folder} is not a folder", "give a folder of square crops of people")
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS)
     if not paths:
         raise AssetError(f"retain.folder: no picture in {folder}", f"put crops of people there ({', '.join(ENDINGS)})")
-    return paths
+    count = min(most or len(paths), len(paths))
+    return [paths[i * len(paths) // count] for i in range(count)]
 
 
 def _eight_bits(grey: Image.Image) -> Image.Image:

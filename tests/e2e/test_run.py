@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from posegen import assemble, banks, config, drawing, hardest, retention
 from posegen.context import Context
 from posegen.datasets import generated
-from posegen.errors import UsageError
+from posegen.errors import AssetError, UsageError
 from posegen.evaluate import METRICS
 from posegen.pace import Pace
 from posegen.run import evaluate, finetune, generate, run
@@ -68,6 +68,10 @@ def test_no_more_photographs_of_a_folder_are_read_than_the_steps_can_show(tmp_pa
     assert photos is not None and (photos[:, 0, 0, 0] * 255 / 50).round().tolist() == [0, 1, 2, 3]
     photos = retention.people(context, [3])
     assert photos is not None and (photos[:, 0, 0, 0] * 255 / 50).round().tolist() == [0, 2]
+    (tmp_path / "4.png").write_bytes(b"no picture")
+    retention.check(chosen, context.parts, [6])
+    with pytest.raises(AssetError, match="4.png cannot be read"):
+        retention.check(chosen, context.parts, [60])
 
 
 class TestDirectory:

@@ -140,7 +140,7 @@ def test_what_is_replayed_is_counted_in_the_estimators_own_batches(parts):
     given = ["retain.dataset=3dpw:nowhere", "retain.replay=0.02"]
     settings = complete(config.load(assignments=given).settings)  # one of 32 pictures, if nobody says how many
     with pytest.raises(UsageError, match="nowhere is to be replayed, but in no step of 16 pictures"):
-        retention.check(settings, parts())
+        retention.check(settings, parts(), [9])
 
 
 def test_feedback_through_the_image_needs_a_differentiable_renderer(parts):
@@ -199,8 +199,8 @@ def test_people_without_a_share_of_the_samples():
 def test_meshes_that_are_never_drawn_need_not_be_there(parts):
     given = 'retain.subjects=["nobody"]'
     with pytest.raises(UsageError, match="nobody"):
-        retention.check(config.load(assignments=[given]).settings, parts())
-    retention.check(config.load(assignments=[given, "retain.replay=0"]).settings, parts())
+        retention.check(config.load(assignments=[given]).settings, parts(), [9])
+    retention.check(config.load(assignments=[given, "retain.replay=0"]).settings, parts(), [9])
 
 
 def test_a_black_box_gives_feedback_but_cannot_be_fine_tuned(parts):
