@@ -70,7 +70,7 @@ def test_no_more_photographs_of_a_folder_are_read_than_the_steps_can_show(tmp_pa
     assert photos is not None and (photos[:, 0, 0, 0] * 255 / 50).round().tolist() == [0, 2]
     (tmp_path / "4.png").write_bytes(b"no picture")
     retention.check(chosen, context.parts, [6])
-    with pytest.raises(AssetError, match="4.png cannot be read"):
+    with pytest.raises(AssetError, match=r"4\.png cannot be read"):
         retention.check(chosen, context.parts, [60])
 
 
