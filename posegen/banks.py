@@ -15,6 +15,7 @@ from posegen.datasets.generated import Samples, to_bytes
 from posegen.datasets.photos import photo_box
 from posegen.geometry import resample, rotvec_to_rotmat, view_rotation
 from posegen.labels import Labels
+from posegen.nn.device import device_of
 
 if TYPE_CHECKING:
     from posegen.protocols import PoseEstimator
@@ -90,7 +91,7 @@ def recalled(
     """Rendered samples and what the estimator sees in them now, before a grey wall in even light."""
     seen = []
     for (index,) in _chunks(torch.arange(len(samples))):
-        chosen = samples[index].to(_device(estimator))
+        chosen = samples[index].to(device_of(estimator.module))
         seen.append(estimator.predict(estimator.crop(chosen.render().over(GREY), chosen.box)).joints.cpu())
     return Bank(_rendered(samples, estimator, appearance), Labels.of_joints(torch.cat(seen)), copies, rng)
 
@@ -114,7 +115,7 @@ def photographs(
     turned = torch.cat(parts)
 
     def look(index: Tensor, rng: torch.Generator) -> Tensor:
-        picture = appearance.photograph(turned[index].to(_device(estimator)).float() / 255, rng)
+        picture = appearance.photograph(turned[index].to(device_of(estimator.module)).float() / 255, rng)
         return estimator.crop(picture, photo_box(picture))
 
     return Bank(look, Labels.of_joints(_turned_joints(torch.cat(seen), angle)), copies, rng)
@@ -122,7 +123,7 @@ def photographs(
 
 def _rendered(samples: Samples, estimator: PoseEstimator, appearance: Appearance) -> Look:
     def look(index: Tensor, rng: torch.Generator) -> Tensor:
-        chosen = samples[index].to(_device(estimator))
+        chosen = samples[index].to(device_of(estimator.module))
         return estimator.crop(appearance.compose(chosen.render(), rng), chosen.box)
 
     return look
@@ -147,7 +148,7 @@ def _cut_out(photos: Tensor, window: Tensor) -> Tensor:
 
 
 def _see(estimator: PoseEstimator, photos: Tensor) -> Tensor:
-    photos = photos.to(_device(estimator))
+    photos = photos.to(device_of(estimator.module))
     return estimator.predict(estimator.crop(photos, photo_box(photos))).joints.cpu()
 
 
@@ -173,7 +174,3 @@ def _angles(n: int, rng: torch.Generator) -> Tensor:
 
 def _chunks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     return zip(*(torch.split(x, CHUNK) for x in tensors), strict=True)
-
-
-def _device(estimator: PoseEstimator) -> torch.device:
-    return next(estimator.module.parameters()).device if estimator.module is not None else torch.device("cpu")

@@ -15,6 +15,7 @@ from torch import Tensor
 from posegen import alarms, metrics, viewpoints
 from posegen.body.joints import JOINT_SETS
 from posegen.losses import centred
+from posegen.nn.device import device_of
 from posegen.statistics import of_clusters
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def limbs(joints: Tensor, joint_set: str) -> Tensor:
 @torch.inference_mode()
 def predict(estimator: PoseEstimator, shots: Shots) -> Tensor:
     """The estimator's joints (N,J,3) for one split."""
-    device = next(estimator.module.parameters()).device if estimator.module is not None else "cpu"
+    device = device_of(estimator.module)
     joints = []
     for start in range(0, len(shots.image), BATCH):
         image, box = (x[start : start + BATCH].to(device) for x in (shots.image, shots.box))

@@ -20,6 +20,7 @@ from posegen import losses
 from posegen.banks import Bank
 from posegen.labels import Labels, concatenate
 from posegen.low_rank import LowRank
+from posegen.nn.device import device_of
 from posegen.nn.muon import Muon
 from posegen.nn.precision import lowers
 from posegen.pace import Pace, paced
@@ -77,7 +78,7 @@ class Finetuning:
         self.low_rank: LowRank | None = None
         if settings.rank:
             self.low_rank = LowRank(self.module.parameters(), settings.rank, stream(seed, "low rank"))
-        self.device = next(self.module.parameters()).device
+        self.device = device_of(self.module)
         self.optimizers = self._optimizers(self.pace.optimizer)
         self.epochs = 0
 

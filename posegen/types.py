@@ -77,7 +77,7 @@ class Estimate:
 
     joints: (N,J,3) metres, camera axes, any origin (every loss and metric is centred on the joint set's root).
     body_pose: (N,23,3) axis-angle.  global_orient: (N,3) axis-angle, body to camera axes.  betas: (N,10).
-    smpl: whether the betas are SMPL's, and not another body's: no mesh of SMPL has the shape that those tell.
+    of_smpl: whether the betas are SMPL's, and not another body's: no mesh of SMPL has the shape that those tell.
     camera: (N,3) weak perspective (s, tx, ty).  visibility: (N,J) in [0,1].  marginals: of the same joints.
     """
 
@@ -88,7 +88,7 @@ class Estimate:
     camera: Tensor | None = None
     visibility: Tensor | None = None
     marginals: Marginals | None = None
-    smpl: bool = True
+    of_smpl: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

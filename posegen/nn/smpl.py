@@ -84,10 +84,10 @@ def published(skeleton: Skeleton) -> str:
     return "official" if skeleton.directions.any() else "official, fixed skeleton"
 
 
-def to_estimate(regressed: Regressed, skeleton: Skeleton, smpl: bool) -> Estimate:
+def to_estimate(regressed: Regressed, skeleton: Skeleton, of_smpl: bool) -> Estimate:
     """The parameters and the joints that they pose, in the camera axes that the root rotation leads to.
 
-    smpl: whether they are SMPL's, or the open body's.
+    of_smpl: whether they are SMPL's, or the open body's.
     """
     rotations = rotmat_to_rotvec(regressed.rotations)
     return Estimate(
@@ -96,5 +96,5 @@ def to_estimate(regressed: Regressed, skeleton: Skeleton, smpl: bool) -> Estimat
         global_orient=rotations[:, 0],
         betas=regressed.betas,
         camera=regressed.camera,
-        smpl=smpl,
+        of_smpl=of_smpl,
     )

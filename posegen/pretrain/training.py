@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from posegen import losses
 from posegen.labels import Labels
 from posegen.losses import centred, joint_error
+from posegen.nn.device import device_of
 from posegen.pretrain.bank import Bank
 from posegen.pretrain.settings import Pretraining
 from posegen.pretrain.truth import Truth, mirror_some
@@ -54,7 +55,7 @@ class Training:
         self.module: nn.Module = estimator.module.requires_grad_(True)
         self.estimator, self.joint_set, self.settings = estimator, joint_set, settings
         self.bank, self.truth, self.square, self.epochs = bank, truth, square, 0
-        self.device = next(self.module.parameters()).device
+        self.device = device_of(self.module)
         decayed = [p for p in self.module.parameters() if p.dim() > 1]
         free = [p for p in self.module.parameters() if p.dim() <= 1]
         self.adam = torch.optim.AdamW(
@@ -136,7 +137,7 @@ class Training:
 def validate(estimator: PoseEstimator, joint_set: JointSet, bank: Bank, truth: Truth, batch: int = 50) -> float:
     """The mean error of the limb joints (as the open benchmark measures it) in millimetres."""
     assert estimator.module is not None
-    device = next(estimator.module.parameters()).device
+    device = device_of(estimator.module)
     errors = []
     for index in torch.split(torch.arange(len(bank)), batch):
         crop = estimator.crop(bank.pictures(index).to(device).float() / 255, truth.box[index].to(device))

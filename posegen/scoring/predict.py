@@ -16,6 +16,7 @@ from torch import Tensor
 from posegen import alarms, viewpoints
 from posegen.datasets.records import Record
 from posegen.errors import AssetError
+from posegen.nn.device import device_of
 from posegen.protocols import PoseEstimator
 from posegen.scoring.meshes import Meshes
 from posegen.scoring.protocols import EvaluationProtocol
@@ -49,8 +50,7 @@ class Judge:
 
         Raises PosegenError for an image that cannot be read, and for values that are not finite.
         """
-        module = self.estimator.module
-        device = next(module.parameters()).device if module is not None else torch.device("cpu")
+        device = device_of(self.estimator.module)
         parts: list[Columns] = []
         people: list[Record] = []
         sizes: list[tuple[int, int]] = []
@@ -100,7 +100,7 @@ class Judge:
             for name in ("joints", "body_pose", "global_orient", "betas")
             if (value := getattr(estimate, name)) is not None
         }
-        if not estimate.smpl:
+        if not estimate.of_smpl:
             own.pop("betas", None)
         self.seconds += time.perf_counter() - started
         alarms.check_finite(f"people from {first} on", own, CHECK)

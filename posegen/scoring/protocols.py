@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from torch import Tensor
 
 from posegen import metrics
-from posegen.body.joints import FROM_H36M, JOINT_SETS, LIMBS, rows
+from posegen.body.joints import FROM_H36M, JOINT_SETS, LIMBS, TO_H36M
 from posegen.errors import UsageError, nearest
 from posegen.geometry import align
 
@@ -107,7 +107,7 @@ def _about(points: Tensor, joints: Tensor, root: list[int]) -> Tensor:
 
 
 LSP14 = list(FROM_H36M["lsp14"])
-LSP14_OF_VP3D = list(rows("vp3d17", "lsp14") or ())
+LSP14_OF_VP3D = [TO_H36M["vp3d17"][row] for row in LSP14]
 PELVIS = [0]
 HIPS_OF_LSP14 = [2, 3]
 HIPS_OF_SMPL = [1, 2]

@@ -12,6 +12,7 @@ from posegen.body.joints import FROM_H36M, JOINT_SETS, rows
 from posegen.body.shaped import global_rotations
 from posegen.datasets.records import Record
 from posegen.errors import AssetError, UsageError
+from posegen.nn.device import device_of
 from posegen.protocols import PoseEstimator
 from posegen.scoring.meshes import Meshes
 from posegen.scoring.protocols import EvaluationProtocol, Side
@@ -39,7 +40,7 @@ def abilities(estimator: PoseEstimator) -> Abilities:
     """What comes out for one black crop."""
     size = 64
     box = torch.tensor([[0.25 * size, 0.25 * size, 0.75 * size, 0.75 * size]])
-    device = next(estimator.module.parameters()).device if estimator.module is not None else "cpu"
+    device = device_of(estimator.module)
     crop = estimator.crop(torch.zeros(1, 3, size, size, device=device), box.to(device))
     return Abilities(estimator.joint_set, _has_body(estimator.predict(crop)))
 
@@ -55,7 +56,7 @@ def predicted_side(estimate: Estimate, joint_set: str, protocol: EvaluationProto
         return Side(limbs(estimate.joints, joint_set))
     own = rows(joint_set, wanted)
     regressed = wanted != "smpl24" and wanted in MESH_SETS
-    if pose is not None and estimate.betas is not None and estimate.smpl:
+    if pose is not None and estimate.betas is not None and estimate.of_smpl:
         if has_mesh(protocol, meshes):
             joints = None if own is None else estimate.joints[:, list(own)]
             return meshes.beside(joints, pose, estimate.betas)
@@ -117,7 +118,7 @@ def _pose(estimate: Estimate) -> Tensor | None:
 
 
 def _has_body(estimate: Estimate) -> bool:
-    return _pose(estimate) is not None and estimate.betas is not None and estimate.smpl
+    return _pose(estimate) is not None and estimate.betas is not None and estimate.of_smpl
 
 
 def _joints(record: Record) -> Tensor:

@@ -199,7 +199,7 @@ def test_small_networks_have_the_shape_of_another_body(name):
 def test_the_shape_of_another_body_is_not_put_on_smpls_mesh(data, tmp_path, monkeypatch):
     root, _, oracle = data
     said = oracle.predict
-    monkeypatch.setattr(oracle, "predict", lambda crop: replace(said(crop), smpl=False))
+    monkeypatch.setattr(oracle, "predict", lambda crop: replace(said(crop), of_smpl=False))
     result, text = spoken(Request(Source("3dpw", root), out=tmp_path / "out", save_predictions=True), oracle)
     assert result["protocol"] == "3dpw/challenge" and "no SMPL body" in " ".join(text.split())
     with np.load(tmp_path / "out/predictions.npz", allow_pickle=False) as archive:

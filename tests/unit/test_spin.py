@@ -53,7 +53,7 @@ def test_a_known_pose_gives_the_bodys_joints_in_camera_axes() -> None:
     view = from_spherical(torch.tensor([0.3, -2.0, 1.0, 3.0]), torch.tensor([0.2, 0.9, -0.7, 0.0]))
     arrays = OpenBody(OpenBody.Options()).body().arrays
     rotations = torch.cat([view_rotation(view)[:, None], rotvec_to_rotmat(theta)], dim=1)
-    said = to_estimate(Regressed(rotations, betas.expand(4, -1), torch.zeros(4, 3)), Skeleton.of(arrays), smpl=False)
+    said = to_estimate(Regressed(rotations, betas.expand(4, -1), torch.zeros(4, 3)), Skeleton.of(arrays), of_smpl=False)
     expected = OpenBody(OpenBody.Options()).body(betas).joints(theta, view, "smpl24")
     torch.testing.assert_close(said.joints, expected, rtol=0, atol=1e-5)
     torch.testing.assert_close(said.body_pose, theta, rtol=0, atol=1e-5)

@@ -124,7 +124,7 @@ class Cliff:
         with autocast(self.options.precision, image.device):
             features = self.module.pooled(image)
         where = features.new_zeros(len(features), WHERE) if context is None else context.to(features)
-        return to_estimate(self.module.regress(features, where), self.skeleton, smpl=self.variant != "compact")
+        return to_estimate(self.module.regress(features, where), self.skeleton, of_smpl=self.variant != "compact")
 
     def official_checkpoint(self) -> dict[str, Any]:
         """What the published demo and evaluation load. Raises UsageError for the small network: they do not know it."""

@@ -113,7 +113,7 @@ class Hybrik:
             camera=torch.cat([2 * solved.scale[:, None], shift], dim=1),
             visibility=None if solved.seen.sigma is None else 1 - solved.seen.sigma[:, :24],
             marginals=self._marginals(solved.seen.along),
-            smpl=self.module.variant.smpl,
+            of_smpl=self.module.variant.smpl,
         )
 
     def _marginals(self, along: tuple[Tensor, Tensor, Tensor] | None) -> Marginals | None:

@@ -110,7 +110,7 @@ class Spin:
         image = standardise(crop).contiguous(memory_format=torch.channels_last)
         with autocast(self.options.precision, image.device):
             features = self.module.pooled(image)
-        return to_estimate(self.module.regress(features), self.skeleton, smpl=self.architecture == OFFICIAL)
+        return to_estimate(self.module.regress(features), self.skeleton, of_smpl=self.architecture == OFFICIAL)
 
     def official_checkpoint(self) -> dict[str, Any]:
         """What the published training script saves, for the published demo and evaluation to load.
