@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from posegen.context import Context
     from posegen.datasets.generated import Samples
     from posegen.protocols import Renderer
+    from posegen.track import Phase
 
 
 def rendered(
@@ -48,8 +49,9 @@ def rendered(
     theta, view = proposals()
     camera = context.settings.camera.model_copy(update={} if size is None else {"size": size})
     context.seed_torch("draw", folder.name)
-    with context.track.phase(f"draw {folder.name}", len(theta) // candidates) as phase:
-        batches = []
+    count = len(theta) // candidates
+
+    def batches(phase: Phase) -> Iterator[Samples]:
         for i, (who, renderer, chosen) in enumerate(_shares(context, len(theta), subjects, company, candidates)):
             asked = candidates > 1 or (judged and renderer is context.parts.renderer)
             for batch in render_samples(
@@ -65,15 +67,17 @@ def rendered(
             ):
                 values = {"truth": batch.truth} | ({"error": batch.error} if asked else {})
                 alarms.check_finite(f"draw {folder.name}", values, alarms.PARTS)
-                batches.append(replace(batch, person=torch.full_like(batch.person, who)))
+                yield replace(batch, person=torch.full_like(batch.person, who))
                 phase.advance(by=len(batch))
-        samples = generated.concatenate(batches)
+
+    with context.track.phase(f"draw {folder.name}", count) as phase:
+        samples = generated.gather(batches(phase), count)
         if not len(samples):
             raise PosegenError(f"draw {folder.name}: no picture shows a person with every limb", alarms.PARTS)
         drawn_by = context.settings.renderer
         own = str(drawn_by.options.get("subject", drawn_by.name))
         generated.save(samples, folder, joint_set=joint_set, people=(own, *subjects))
-    if lost := len(theta) // candidates - len(samples):
+    if lost := count - len(samples):
         context.say(f"draw {folder.name}: {lost} pictures left out, in which a limb is not drawn")
     return samples
 

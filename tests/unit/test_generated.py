@@ -16,7 +16,7 @@ from safetensors.torch import load, save_file
 
 from posegen import drawing
 from posegen.datasets import generated
-from posegen.datasets.generated import Samples, concatenate, to_bytes
+from posegen.datasets.generated import Samples, concatenate, gather, to_bytes
 from posegen.errors import AssetError, PosegenError, UsageError
 
 NAMES = [f.name for f in fields(Samples)]
@@ -82,6 +82,11 @@ class TestSamples:
         assert equal(drawn[torch.tensor([True, False, True, False])], drawn[torch.tensor([0, 2])])
         assert concatenate([drawn]) is drawn
         assert len(drawn) == 4
+
+    def test_gathered_as_they_come(self) -> None:
+        drawn = samples(4)
+        assert equal(gather(iter([drawn[:1], drawn[1:1], drawn[1:]]), most=6), drawn)
+        assert len(gather([drawn[:0]], most=6)) == 0
 
     def test_render_is_premultiplied_floats(self) -> None:
         render = samples(2).render()
