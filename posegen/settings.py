@@ -113,8 +113,9 @@ class LoopSettings(Options):
     """Where their poses come from: the generator, or to compare with it: real poses, or joint angles drawn uniformly
     from the range that each has in real poses."""
     views: Literal["generator", "level", "in_distribution", "uniform"] = "generator"
-    """Where their views come from: the generator, with its roll or, while it learns as well, level without; or to
-    compare with it: cameras at chest height, or spread uniformly over the sphere, level but for ``roll``."""
+    """Where their views come from: ``generator``, with its roll; ``level``, the generator's without roll, in its
+    training too; or, to compare with it, ``in_distribution``, cameras at chest height, and ``uniform``, anywhere on the
+    sphere, both without roll but for ``roll``."""
     candidates: Annotated[int, Field(ge=1, le=32)] = 1
     """So many are drawn for each that is kept: those of a batch with the largest error (hard-example mining)."""
     real: Share = 0.0
@@ -170,8 +171,8 @@ class RetainSettings(Options):
     """Weight of distillation from the original network on photographs of people; without a number, here and below, the
     estimator's own."""
     share: Share | None = None
-    """How many photographs, and as many renders, are distilled beside a batch, as a share of it. Of renders so many are
-    drawn: this share of the number of samples."""
+    """Photographs distilled beside a batch, as a share of its size; as many renders, where ``renders`` has a weight, of
+    which this share of the number of samples is drawn."""
     folder: Path | None = None
     """A folder of square crops of people, unlabelled; without one, the starter's training photographs. Of more than
     the steps can show, so many are taken, spread evenly over their names."""
@@ -205,8 +206,8 @@ class FinetuneSettings(Options):
     lr: PositiveFloat | None = None
     """Learning rate; without one, the estimator's own."""
     optimizer: Literal["adam", "muon"] | None = None
-    """What steps the filters of the network but for the first, and its large matrices; all else is Adam's. Muon learns
-    what is rare as fast as what is common."""
+    """What trains the convolution filters, but for those that see fewer than 16 channels, and the large matrices; Adam
+    trains the rest. Muon learns what is rare as fast as what is common."""
     rank: NonNegativeInt = 0
     """Rank of the change of each matrix and filter (low-rank adapters, merged when it ends), whose factors are
     stepped by Adam; 0: any change."""

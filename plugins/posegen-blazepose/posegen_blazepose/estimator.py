@@ -44,8 +44,9 @@ class BlazePose:
         """Patterns of the names of parameters that fine-tuning leaves as they are. With biases and the last layer free,
         the network learns first that people without a visible face turn their back, and unlearns real photographs."""
         looks: Literal[1, 2] = 1
-        """2 looks at every picture twice, the second time turned so that the person, as first seen, stands upright; in
-        training at every other one. The published pipeline turns a picture by what it saw a frame before."""
+        """2 looks at every picture twice, the second time turned so that the person, as first seen, stands upright. In
+        training each is learned from once, every other one turned. The published pipeline turns a picture by what it
+        saw a frame before."""
         scale: float = Field(1.25, gt=0)
         """Side of the crop over the longer side of the person's box."""
         checkpoint: Path | None = None

@@ -14,5 +14,5 @@ def posegen_components() -> Iterator[posegen.Component]:
         name="cliff",
         target="posegen_cliff.estimator:Cliff",
         summary="CLIFF (Li et al. 2022): official checkpoints, or small open weights (open-compact)",
-        licence="Apache-2.0 (code and open-compact weights); official checkpoints: research use",
+        licence="Apache-2.0 (code), CC0-1.0 (open-compact weights); official checkpoints: research use",
     )

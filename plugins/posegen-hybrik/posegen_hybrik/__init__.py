@@ -14,5 +14,5 @@ def posegen_components() -> Iterator[posegen.Component]:
         name="hybrik",
         target="posegen_hybrik.estimator:Hybrik",
         summary="HybrIK (Li et al. 2021): official checkpoints, or small open weights (open-compact)",
-        licence="Apache-2.0 (code and open-compact weights); official checkpoints: SMPL licence",
+        licence="Apache-2.0 (code), CC0-1.0 (open-compact weights); official checkpoints: SMPL licence",
     )

@@ -14,5 +14,5 @@ def posegen_components() -> Iterator[posegen.Component]:
         name="spin",
         target="posegen_spin.estimator:Spin",
         summary="SPIN (Kolotouros et al. 2019): official checkpoints, or small open weights (open-compact)",
-        licence="Apache-2.0 (code and open-compact weights); official checkpoints: research use",
+        licence="Apache-2.0 (code), CC0-1.0 (open-compact weights); official checkpoints: research use",
     )
