@@ -21,7 +21,7 @@ SPREAD = 1e-4
 """Scores that differ less than this over real and generated poses: the discriminator is dead."""
 
 KEPT = "the last good checkpoint is kept"
-SLOWER = f"{KEPT}: lower generator.lr, generator.discriminator_lr or finetune.lr, then start again"
+SLOWER = f"{KEPT}: start again with a lower generator.lr, generator.discriminator_lr or finetune.lr (lr in pretraining)"
 PARTS = f"{KEPT}: check the estimator and the renderer with posegen.testing"
 
 

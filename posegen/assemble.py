@@ -184,7 +184,10 @@ def usable_device(name: str) -> torch.device:
 
 
 def make(kind: str, selection: Selection, device: torch.device) -> Any:
-    """One component on a device, an instance of its kind's protocol. Raises as ``assemble`` does."""
+    """One component on a device, an instance of its kind's protocol; an estimator is made to look, not to learn.
+
+    Raises as ``assemble`` does.
+    """
     options = check_options(kind, selection)
     try:
         part = plugins.load(kind, selection.name)(options, device=device)
@@ -199,6 +202,8 @@ def make(kind: str, selection: Selection, device: torch.device) -> Any:
             f"{kind} '{selection.name}' is no {PROTOCOLS[kind].__name__}: it lacks {', '.join(missing)}",
             "tell the plugin's author: posegen.testing checks this",
         )
+    if kind == "estimator" and part.module is not None:
+        part.module.requires_grad_(False).eval()
     return part
 
 

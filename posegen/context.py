@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from posegen.track import Track
 
 if TYPE_CHECKING:
     from posegen.settings import Settings
+    from posegen.types import Clip
 
 
 @dataclass
@@ -34,12 +36,17 @@ class Context:
         open.check(self.settings.evaluate.splits)
         self.estimator = self.parts.estimator
         self.joint_set = self.parts.renderer.body.joint_set(self.estimator.joint_set)
-        source, body = self.settings.real_poses, self.parts.renderer.body
-        self.clips = read_motion(source, body.rest_joints) if source else self.parts.motion.clips("train")
-        self.real_poses = RealPoses(self.clips, device=self.settings.device)
         self.appearance = Appearance(self.settings.appearance, self.parts.photos.backgrounds("train"))
-        if self.estimator.module is not None:
-            self.estimator.module.requires_grad_(False).eval()
+
+    @cached_property
+    def clips(self) -> list[Clip]:
+        """Read when they are asked for first: a run that is complete needs none."""
+        source, body = self.settings.real_poses, self.parts.renderer.body
+        return read_motion(source, body.rest_joints) if source else self.parts.motion.clips("train")
+
+    @cached_property
+    def real_poses(self) -> RealPoses:
+        return RealPoses(self.clips, device=self.settings.device)
 
     def folder(self, round_: int) -> Path:
         """The samples of one round."""

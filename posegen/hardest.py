@@ -42,6 +42,6 @@ def hardest(error: Tensor, truth: Tensor, joint_set: JointSet, keep: int) -> Ten
     nearest = points.new_full((len(hard),), torch.inf)
     for _ in range(keep - 1):
         nearest = torch.minimum(nearest, (points - points[taken[-1]]).square().sum(1))
-        nearest[taken] = -1.0  # not again, be others its doubles
+        nearest[taken[-1]] = -1.0  # not again, be others its doubles
         taken.append(int(nearest.argmax()))
     return hard[torch.tensor(taken)].sort().values

@@ -56,19 +56,20 @@ def rotations(estimate: Estimate, labels: Labels) -> Tensor:
 
 
 def heatmaps(estimate: Estimate, labels: Labels, joint_set: JointSet) -> Tensor:
-    """Mean cross entropy of the joints' places along each axis of the heatmaps, of the crops whose are known. -> ()
+    """Mean cross entropy of the joints' places along each axis of the heatmaps, of the places that are known. -> ()
+
+    A joint that lies outside the heatmaps has none.
 
     Zero for an estimator without heatmaps.
     """
     seen = estimate.marginals
     if seen is None:
         return estimate.joints.new_zeros(())
-    across, down = (0.5 + labels.place).unbind(-1)
-    away = 0.5 + centred(labels.joints, joint_set)[..., 2] / seen.extent
-    known = across.isfinite() & down.isfinite()
-    along = zip((seen.across, seen.down, seen.away), (across, down, away), strict=True)
-    each = torch.stack([surprise(p, torch.where(known, place, 0.5)) for p, place in along])
-    return _mean(each.sum(0), known)
+    away = centred(labels.joints, joint_set)[..., 2:] / seen.extent
+    places = 0.5 + torch.cat([labels.place, away], dim=-1)
+    known = ((places >= 0) & (places <= 1)).all(-1)  # NaN is neither
+    along = zip((seen.across, seen.down, seen.away), torch.where(known[..., None], places, 0.5).unbind(-1), strict=True)
+    return _mean(torch.stack([surprise(p, place) for p, place in along]).sum(0), known)
 
 
 def _mean(values: Tensor, known: Tensor) -> Tensor:

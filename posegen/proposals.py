@@ -34,16 +34,13 @@ def draw(method: PoseGen, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]
     loop, real_poses = method.settings.loop, method.real_poses
     theta, view = method.draw(n, rng)
     root = torch.zeros_like(view)
-    if loop.poses == "clips":
-        theta, root = real_poses.sample_whole(n, rng)
-        theta = bent(theta, loop.bend, rng)
-    elif loop.poses == "uniform":
+    if loop.poses == "uniform":
         theta = real_poses.uniform(n, rng)
     if loop.views == "in_distribution":
         view = ordinary_views(n, rng).to(view)
     elif loop.views == "uniform":
         view = uniform_sphere(n, rng).to(view)
-    real = round(loop.real * n)
+    real = n if loop.poses == "clips" else round(loop.real * n)
     pose, filmed = real_poses.sample_whole(real, rng)
     theta, root = torch.cat([bent(pose, loop.bend, rng), theta[real:]]), torch.cat([filmed, root[real:]])
     view = _rolled(view, loop.level, loop.roll, rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from posegen import assemble, banks, drawing, states
 from posegen.datasets import replay
 from posegen.datasets.photos import check_folder, read_folder
 from posegen.datasets.upright import Upright
+from posegen.errors import AssetError
 from posegen.finetune import Finetuning
 from posegen.pace import paced
 
@@ -19,18 +21,17 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from posegen.assemble import Parts
     from posegen.context import Context
     from posegen.datasets.generated import Samples
     from posegen.pace import Pace
-    from posegen.settings import Settings
 
 
-def check(settings: Settings, parts: Parts, sizes: Sequence[int]) -> None:
+def check(context: Context, sizes: Sequence[int]) -> None:
     """Before anything is made. Raises a PosegenError for a dataset, photographs, or people that cannot be had.
 
     sizes: as in ``tuning``.
     """
+    settings, parts = context.settings, context.parts
     assemble.check_replay(settings, parts.estimator)
     retain, pace = settings.retain, paced(settings.finetune, settings.retain, parts.estimator)
     if retain.dataset is not None:
@@ -39,12 +40,13 @@ def check(settings: Settings, parts: Parts, sizes: Sequence[int]) -> None:
         check_folder(retain.folder, _photographs(pace, sizes))
     if retain.renders or (pace.replayed and retain.dataset is None):
         assemble.check_people(settings, parts, retain.subjects)
+        _upright(context)
 
 
 def people(context: Context, sizes: Sequence[int]) -> Tensor | None:
     """Photographs to retain, if any; sizes as in ``tuning``. Raises AssetError for a folder that cannot be used.
 
-    Of a folder no more are read than there are draws for all of their cuts.
+    Of a folder no more are read than there are draws for all of their cuts, and always the same.
     """
     retain = context.settings.retain
     pace = paced(context.settings.finetune, retain, context.estimator)
@@ -52,7 +54,14 @@ def people(context: Context, sizes: Sequence[int]) -> Tensor | None:
         return None
     if retain.folder is None:
         return context.parts.photos.people("train")
-    return read_folder(retain.folder, _photographs(pace, sizes))
+    photos = read_folder(retain.folder, _photographs(pace, sizes))
+    now = {"sha256": hashlib.sha256(photos.numpy().tobytes()).hexdigest()}
+    if context.directory.once("photos.json", lambda: now, *now) != now:
+        raise AssetError(
+            f"{retain.folder} no longer holds the photographs that this run began with",
+            "put them back, or start anew with another --out",
+        )
+    return photos
 
 
 def tuning(context: Context, sizes: Sequence[int], photos: Tensor | None) -> Finetuning:
@@ -63,12 +72,12 @@ def tuning(context: Context, sizes: Sequence[int], photos: Tensor | None) -> Fin
     retain, labelled, recall = context.settings.retain, None, []
     pace = paced(context.settings.finetune, retain, context.estimator)
     if photos is not None:
-        photographed = drawing.bank(context, "photos", lambda *how: banks.photographs(photos, *how))
+        photographed = drawing.bank(context, "photos", lambda *how: banks.photographs(photos, *how), photos.shape[-1])
         recall.append((pace.photos, photographed))
     pictures = _replayed(pace, sizes)
     if pictures and retain.dataset:
         replayed = drawing.replayed(context, pictures)
-        labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(replayed, *how))
+        labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(replayed, *how), replay.SIDE)
     ordinary = 0 if retain.dataset else pictures
     if ordinary or retain.renders:
         count = ordinary + (max(1, round(pace.share * max(sizes))) if retain.renders else 0)
@@ -106,10 +115,12 @@ def tuning(context: Context, sizes: Sequence[int], photos: Tensor | None) -> Fin
 
 def _ordinary(context: Context, count: int) -> tuple[Tensor, Tensor]:
     """Poses and views as the estimator knows them: theta (count,23,3), view K (count,3)."""
-    settings = context.settings
-    people = Upright(context.clips, bend=settings.loop.bend, facing=settings.retain.facing)
-    theta, view = people.sample(count, context.stream("replay"))
-    return theta.to(settings.device), view.to(settings.device)
+    theta, view = _upright(context).sample(count, context.stream("replay"))
+    return theta.to(context.settings.device), view.to(context.settings.device)
+
+
+def _upright(context: Context) -> Upright:
+    return Upright(context.clips, bend=context.settings.loop.bend, facing=context.settings.retain.facing)
 
 
 def _subjects_mixed(context: Context, renders: Samples, first: int, until: int) -> Samples:

@@ -25,7 +25,6 @@ from posegen.rundir import RunDirectory
 from posegen.track import Track
 
 if TYPE_CHECKING:
-    from posegen.assemble import Parts
     from posegen.settings import Settings
 
 WORST = "usd"  # the split of all viewpoints, whose parts a run shows
@@ -96,8 +95,6 @@ def evaluate(settings: Settings, *, by: Sequence[str] = (), console: Console | N
     if not settings.evaluate.splits:
         raise UsageError("evaluate.splits is empty: there is nothing to measure", "--dataset NAME  measures a dataset")
     parts, track = bench(settings), Track(None, console)
-    if parts.estimator.module is not None:
-        parts.estimator.module.requires_grad_(False).eval()
     with torch.random.fork_rng():
         splits = stages.shots(parts, settings, track)
         figures = stages.figures(parts, splits, settings, track)
@@ -136,14 +133,17 @@ def _check_dataset(directory: RunDirectory, dataset: Path) -> None:
         )
 
 
-def _check_wanted(settings: Settings, parts: Parts, draws: bool, finetunes: bool, dataset: Path | None) -> None:
-    """Raises a PosegenError for people, pictures or labels that are not there: before anything is written."""
-    check_people(settings, parts, settings.loop.others if draws else ())
-    sizes = stages.sizes(settings.loop)
+def _check_wanted(context: Context, draws: bool, finetunes: bool, dataset: Path | None) -> None:
+    """Raises a PosegenError for people, motion, pictures or labels that are not there: before anything is written."""
+    settings, sizes = context.settings, stages.sizes(context.settings.loop)
+    check_people(settings, context.parts, settings.loop.others if draws else ())
+    if draws:
+        _ = context.real_poses  # read now, and not after an hour
     if dataset is not None:
-        sizes = [len(generated.read_labels(dataset, joint_set=parts.estimator.joint_set)["view"])]
+        samples = len(generated.read_labels(dataset, joint_set=context.estimator.joint_set)["view"])
+        sizes = [min(samples, settings.loop.keep or samples)]
     if finetunes:
-        retention.check(settings, parts, sizes)
+        retention.check(context, sizes)
 
 
 @contextmanager
@@ -170,9 +170,9 @@ def _opened(
                 f"give its own {directory.settings.name}; env.json names the version. Or start anew elsewhere",
             )
         parts = assemble(settings, finetunes=finetunes)
-        if not directory.result.is_file():
-            _check_wanted(settings, parts, draws, finetunes, dataset)
         context = Context(parts, settings, directory, Track(directory.metrics, console, whole=not resume))
+        if not directory.result.is_file():
+            _check_wanted(context, draws, finetunes, dataset)
         if not resume:
             checkpoint.write_text(directory.settings, text)
         if not directory.environment.is_file():

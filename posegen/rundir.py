@@ -5,6 +5,7 @@ env.json        versions, machine, plugins
 metrics.jsonl   every iteration's losses, one JSON object a line
 samples.json    which dataset ``posegen finetune`` learns from
 before.json     the estimator's figures before, for every image of every split; after.json: after
+photos.json     with retain.folder: which photographs fine-tuning retains
 kept-0.json     with loop.keep: which samples a round was fine-tuned on
 checkpoints/    generator.safetensors (with discriminator and optimisers), finetuning.safetensors
 dataset/        round-0/ ... and replay/ or replay-dataset/: generated samples (posegen.datasets.generated)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from posegen.body.joints import JOINT_SETS
 from posegen.errors import UsageError
+from posegen.geometry import relative, rotvec_to_rotmat
 from posegen.types import Clip
 
 # theta's joints (SMPL's order without the root) that one frame may lend to another
@@ -26,6 +27,16 @@ def mirror(pose: Tensor) -> Tensor:
     return pose[:, opposite] * pose.new_tensor(REFLECTION)
 
 
+def facing_front(root: Tensor) -> Tensor:
+    """Root rotations (N,3), body to world, y up, turned about the vertical until the person faces the camera at K = 0.
+
+    Where somebody was headed when filmed says nothing, and an azimuth is then one around the person.
+    """
+    turn = rotvec_to_rotmat(root)
+    heading = torch.atan2(turn[:, 0, 2], turn[:, 2, 2])
+    return relative(root, heading[:, None] * root.new_tensor([0.0, 1.0, 0.0]))
+
+
 def bent(pose: Tensor, spread: float, rng: torch.Generator) -> Tensor:
     """Poses theta (N,23,3) with every joint turned at random on top: a few clips hold few poses.
 
@@ -39,14 +50,17 @@ class RealPoses:
     """Poses theta of motion clips, enlarged by mirror images and by recombining legs and arms of two frames.
 
     A few clips hold a few hundred distinct poses; arms and legs move independently enough that a mixture of two
-    human poses is nearly always a human pose. Raises UsageError without a clip.
+    human poses is nearly always a human pose. Roots (N,3) are of people who face the front. Raises UsageError without a
+    clip.
     """
 
     def __init__(self, clips: Sequence[Clip], *, recombine: float = 0.5, device: str = "cpu") -> None:
         if not clips:
-            raise UsageError("this motion has no clip in its split 'train'", "choose another with --set motion=NAME")
+            raise UsageError(
+                "this motion has no clip in its split 'train'", "choose another with --real-poses, or --set motion=NAME"
+            )
         whole = torch.cat([clip.poses for clip in clips]).float().to(device)
-        self.root, self.poses = whole[:, 0], whole[:, 1:]
+        self.root, self.poses = facing_front(whole[:, 0]), whole[:, 1:]
         self.recombine = recombine
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:

@@ -61,7 +61,7 @@ class Upright:
     ) -> None:
         frames = [stands(clip.poses[:, 0].float()) for clip in clips]
         if not any(bool(f.any()) for f in frames):
-            raise UsageError("no frame of this motion shows an upright person", "choose another with --set motion=NAME")
+            raise UsageError("no frame of this motion shows an upright person", "choose another with --real-poses")
         self.blend, self.bend, self.roll, self.facing = blend, bend, roll, facing
         upright = [replace(clip, poses=clip.poses[f]) for clip, f in zip(clips, frames, strict=True)]
         self.poses = RealPoses(upright, recombine=recombine)

@@ -33,7 +33,10 @@ class Muon(torch.optim.Optimizer):
             for p in group["params"]:
                 if p.grad is None:
                     continue
-                momentum = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                state = self.state[p]
+                if "momentum" not in state:
+                    state["momentum"] = torch.zeros_like(p)
+                momentum = state["momentum"]
                 momentum.lerp_(p.grad, 1 - group["momentum"])
                 step = orthogonal(p.grad.lerp(momentum, group["momentum"]).flatten(1), self.bf16)
                 p.add_(step.view(p.shape), alpha=-group["lr"] * _RMS * math.sqrt(max(step.shape)))

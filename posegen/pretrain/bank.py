@@ -8,6 +8,7 @@ its own, so that drawing goes on where it was interrupted.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from posegen.protocols import Motion, Photos, Renderer
 from posegen.seeding import stream
 from posegen.track import Track
 
-SHARD = 500  # pictures; each shard shows one subject
+SHARD = 500  # pictures at most; each shard shows one subject
 CHUNK = 50  # pictures drawn at once
 BACKGROUNDS = 200  # windows that are cut out of the background photographs
 LABELS = ("theta", "view", "box", "focal", "centre", "subject")
@@ -87,13 +88,14 @@ def open_bank(
     ):
         b = settings.bank
         poses = Upright(clips, recombine=b.recombine, blend=b.blend, bend=b.bend, roll=b.roll)
-        shards = [folder / f"{part}-{i:03d}.npy" for i in range(-(-count // SHARD))]
+        size = min(SHARD, math.ceil(count / len(b.subjects)))
+        shards = [folder / f"{part}-{i:03d}.npy" for i in range(math.ceil(count / size))]
         done = [shard for shard in shards if shard.with_suffix(".safetensors").is_file()]
-        with track.phase(f"draw pictures ({part})", count, done=min(count, SHARD * len(done))) as phase:
+        with track.phase(f"draw pictures ({part})", count, done=min(count, size * len(done))) as phase:
             looks = Appearance(settings.appearance, _backgrounds(photos, settings))
             for i, shard in enumerate(shards):
                 if not shard.with_suffix(".safetensors").is_file():
-                    n = min(SHARD, count - SHARD * i)
+                    n = min(size, count - size * i)
                     who = i % len(settings.bank.subjects)
                     _draw(shard, n, part, who, poses, mesh(settings.bank.subjects[who]), looks, settings)
                     phase.advance(by=n)

@@ -67,8 +67,6 @@ def look(settings: Settings, run: Path | None, track: Track) -> tuple[str, list[
     bench = assemble.bench(settings)
     estimator, module = bench.estimator, bench.estimator.module
     name = summary.title(settings.estimator.name, summary.weights(estimator))
-    if module is not None:
-        module.requires_grad_(False).eval()
     times = {"now": None} if weights is None else {"before": None, "after": weights}
     with torch.random.fork_rng():
         splits = stages.shots(bench, settings, track)

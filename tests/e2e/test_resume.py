@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from posegen_starter.photos import StarterPhotos
 
+from posegen.context import Context
 from posegen.run import run
 
 from .tiny import arguments, ctrl_c, figures, files, same, settings
@@ -111,6 +112,12 @@ def test_a_finished_run_only_reports(tmp_path: Path, whole: Path, command) -> No
     assert "tiny, before " in ended.stdout
     assert "measure" not in ended.stdout and "draw" not in ended.stdout
     assert {path: (whole / path).stat().st_mtime_ns for path in files(whole)} == before
+
+
+def test_a_finished_run_reads_no_motion(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Context, "clips", property(lambda self: pytest.fail("it is read again")))
+    result = run(settings(**CHANGES), whole, resume=True)
+    assert {k: v for k, v in result.items() if k != "seconds"} == figures(whole)
 
 
 SLOW: dict[str, Any] = {"feedback__every": 1, "feedback__samples": 4, "loop__iterations": 80}

@@ -63,15 +63,18 @@ def test_no_more_photographs_of_a_folder_are_read_than_the_steps_can_show(tmp_pa
     for i in range(5):
         Image.new("RGB", (9, 9), (50 * i, 0, 0)).save(tmp_path / f"{i}.png")
     chosen = settings(retain__photos=1, retain__folder=str(tmp_path), finetune__epochs=6)
-    context = Context(assemble.assemble(chosen), chosen, RunDirectory(tmp_path / "out"), Track(None))
+    context = Context(assemble.assemble(chosen), chosen, RunDirectory(tmp_path / "six"), Track(None))
     photos = retention.people(context, [6])  # 6 epochs of 2 steps with 2 of them each; each of them is cut out 6 times
     assert photos is not None and (photos[:, 0, 0, 0] * 255 / 50).round().tolist() == [0, 1, 2, 3]
+    with pytest.raises(AssetError, match="no longer holds the photographs that this run began with"):
+        retention.people(context, [3])
+    context = Context(context.parts, chosen, RunDirectory(tmp_path / "three"), Track(None))
     photos = retention.people(context, [3])
     assert photos is not None and (photos[:, 0, 0, 0] * 255 / 50).round().tolist() == [0, 2]
     (tmp_path / "4.png").write_bytes(b"no picture")
-    retention.check(chosen, context.parts, [6])
+    retention.check(context, [6])
     with pytest.raises(AssetError, match=r"4\.png cannot be read"):
-        retention.check(chosen, context.parts, [60])
+        retention.check(context, [60])
 
 
 class TestDirectory:

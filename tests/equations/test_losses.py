@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -222,6 +223,23 @@ def test_heatmaps_by_hand_where_the_places_are_known() -> None:
     assert logits.grad is not None and logits.grad.isfinite().all()
     assert (logits.grad[:, :3].abs().sum((0, 2, 3)) > 0).all() and (logits.grad[:, 3] == 0).all()
     assert losses.heatmaps(Estimate(truth.joints), truth, smpl) == 0
+
+
+@pytest.mark.parametrize("beyond", ["across", "down", "away"])
+def test_a_joint_outside_the_heatmaps_is_not_taught_to_lie_on_their_border(beyond: str) -> None:
+    joints, place = torch.zeros(1, 24, 3), torch.zeros(1, 24, 2)
+    if beyond == "away":
+        joints[0, 5, 2] = 1.1
+    else:
+        place[0, 5, ("across", "down").index(beyond)] = -0.6
+    logits = torch.randn(3, 1, 24, 16, generator=torch.Generator().manual_seed(4), requires_grad=True)
+    seen = Marginals(*logits.softmax(-1), extent=2.0)
+    losses.heatmaps(
+        Estimate(joints, marginals=seen), replace(Labels.of_joints(joints), place=place), JOINT_SETS["smpl24"]
+    ).backward()
+    assert logits.grad is not None
+    taught = logits.grad.abs().sum((0, 1, 3)) > 0
+    assert taught.tolist() == [joint != 5 for joint in range(24)]
 
 
 def test_what_nobody_knows_teaches_nothing() -> None:

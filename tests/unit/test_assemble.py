@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from anerf_people import person
 
 from posegen import PluginError, UsageError, config, retention
 from posegen.assemble import PROTOCOLS, assemble, check_people, complete, usable_device
+from posegen.context import Context
 from posegen.discovery import discover
 from posegen.hookspecs import KINDS
+from posegen.rundir import RunDirectory
+from posegen.track import Track
 
 ENTRY = """
 import posegen
@@ -49,6 +54,10 @@ class Thirsty(Blackbox):
         from posegen import assets
         assets.find("thirsty-weights")
 """
+
+
+def context(settings, parts):
+    return Context(parts, settings, RunDirectory(Path("nowhere")), Track(None))
 
 
 @pytest.fixture
@@ -140,7 +149,7 @@ def test_what_is_replayed_is_counted_in_the_estimators_own_batches(parts):
     given = ["retain.dataset=3dpw:nowhere", "retain.replay=0.02"]
     settings = complete(config.load(assignments=given).settings)  # one of 32 pictures, if nobody says how many
     with pytest.raises(UsageError, match="nowhere is to be replayed, but in no step of 16 pictures"):
-        retention.check(settings, parts(), [9])
+        retention.check(context(settings, parts()), [9])
 
 
 def test_feedback_through_the_image_needs_a_differentiable_renderer(parts):
@@ -199,8 +208,8 @@ def test_people_without_a_share_of_the_samples():
 def test_meshes_that_are_never_drawn_need_not_be_there(parts):
     given = 'retain.subjects=["nobody"]'
     with pytest.raises(UsageError, match="nobody"):
-        retention.check(config.load(assignments=[given]).settings, parts(), [9])
-    retention.check(config.load(assignments=[given, "retain.replay=0"]).settings, parts(), [9])
+        retention.check(context(config.load(assignments=[given]).settings, parts()), [9])
+    retention.check(context(config.load(assignments=[given, "retain.replay=0"]).settings, parts()), [9])
 
 
 def test_a_black_box_gives_feedback_but_cannot_be_fine_tuned(parts):

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from posegen.datasets.upright import ELEVATION, Upright, ordinary_views, stands
 from posegen.errors import UsageError
-from posegen.geometry import to_spherical, view_rotation
+from posegen.geometry import relative, to_spherical, view_rotation
 from posegen.types import Clip
 
 LOW, HIGH = ELEVATION
+LEANS = ((0.0, 0.0, 0.0), (0.2, 0.0, 0.0), (0.0, 0.0, 0.2))
 
 
 def clip(*roots: tuple[float, float, float]) -> Clip:
@@ -61,6 +62,15 @@ def test_the_pelvis_leans_in_the_picture_as_it_does_in_the_clip() -> None:
     assert 100 < (tilt > 0).sum() < 300  # the mirror image leans to the other side
     straight = body_up(Upright([clip((0.0, 0.0, 0.0))], roll=0.0).sample(400, rng(2))[1])
     assert straight.abs().max() < 0.1
+
+
+def test_where_somebody_was_headed_when_filmed_says_nothing() -> None:
+    """A mocap volume has people walk in all directions; ``facing`` is about the person."""
+    headed = [relative(torch.tensor([lean]), torch.tensor([[0.0, h, 0.0]]))[0] for h in range(6) for lean in LEANS]
+    view = Upright([clip(*(tuple(root.tolist()) for root in headed))], roll=0.0, facing=20).sample(3000, rng(3))[1]
+    azimuth = to_spherical(view)[0].rad2deg()
+    assert azimuth.std().item() == pytest.approx(20, rel=0.15)
+    assert azimuth.mean().abs() < 2
 
 
 def test_poses_are_real_and_all_of_one_seed() -> None:
