@@ -117,7 +117,8 @@ class LoopSettings(Options):
     training too; or, to compare with it, ``in_distribution``, cameras at chest height, and ``uniform``, anywhere on the
     sphere, both without roll but for ``roll``."""
     candidates: Annotated[int, Field(ge=1, le=32)] = 1
-    """So many are drawn for each that is kept: those of a batch with the largest error (hard-example mining)."""
+    """So many are drawn for each that is kept: those of a batch with the largest error, each in a random look
+    (hard-example mining)."""
     real: Share = 0.0
     """Share of these whose pose is a real one, seen from the generator's view. Not in the paper."""
     bend: NonNegativeFloat = 0.0
