@@ -78,22 +78,37 @@ def _unpacked(kept: Tensor) -> Tensor:
 
 @torch.no_grad()
 def labelled(
-    samples: Samples, estimator: PoseEstimator, appearance: Appearance, copies: int, rng: torch.Generator
+    samples: Samples,
+    estimator: PoseEstimator,
+    appearance: Appearance,
+    copies: int,
+    rng: torch.Generator,
+    chosen: Tensor | None = None,
 ) -> Bank:
-    """Rendered samples and all that is true of them."""
-    return Bank(_rendered(samples, estimator, appearance), _truth(samples, estimator), copies, rng)
+    """Rendered samples and all that is true of them.
+
+    chosen: (n,) which of them, in this order; a copy of pictures would often be gigabytes.
+    """
+    chosen = torch.arange(len(samples)) if chosen is None else chosen
+    return Bank(_rendered(samples, chosen, estimator, appearance), _truth(samples, estimator)[chosen], copies, rng)
 
 
 @torch.no_grad()
 def recalled(
-    samples: Samples, estimator: PoseEstimator, appearance: Appearance, copies: int, rng: torch.Generator
+    samples: Samples,
+    estimator: PoseEstimator,
+    appearance: Appearance,
+    copies: int,
+    rng: torch.Generator,
+    chosen: Tensor | None = None,
 ) -> Bank:
-    """Rendered samples and what the estimator sees in them now, before a grey wall in even light."""
+    """Rendered samples and what the estimator sees in them now, before a grey wall in even light; as ``labelled``."""
+    chosen = torch.arange(len(samples)) if chosen is None else chosen
     seen = []
-    for (index,) in _chunks(torch.arange(len(samples))):
-        chosen = samples[index].to(device_of(estimator.module))
-        seen.append(estimator.predict(estimator.crop(chosen.render().over(GREY), chosen.box)).joints.cpu())
-    return Bank(_rendered(samples, estimator, appearance), Labels.of_joints(torch.cat(seen)), copies, rng)
+    for (index,) in _chunks(chosen):
+        part = samples[index].to(device_of(estimator.module))
+        seen.append(estimator.predict(estimator.crop(part.render().over(GREY), part.box)).joints.cpu())
+    return Bank(_rendered(samples, chosen, estimator, appearance), Labels.of_joints(torch.cat(seen)), copies, rng)
 
 
 @torch.no_grad()
@@ -121,10 +136,10 @@ def photographs(
     return Bank(look, Labels.of_joints(_turned_joints(torch.cat(seen), angle)), copies, rng)
 
 
-def _rendered(samples: Samples, estimator: PoseEstimator, appearance: Appearance) -> Look:
+def _rendered(samples: Samples, chosen: Tensor, estimator: PoseEstimator, appearance: Appearance) -> Look:
     def look(index: Tensor, rng: torch.Generator) -> Tensor:
-        chosen = samples[index].to(device_of(estimator.module))
-        return estimator.crop(appearance.compose(chosen.render(), rng), chosen.box)
+        part = samples[chosen[index]].to(device_of(estimator.module))
+        return estimator.crop(appearance.compose(part.render(), rng), part.box)
 
     return look
 

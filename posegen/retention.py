@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from posegen.context import Context
-    from posegen.datasets.generated import Samples
     from posegen.pace import Pace
 
 
@@ -72,12 +72,12 @@ def tuning(context: Context, sizes: Sequence[int], photos: Tensor | None) -> Fin
     retain, labelled, recall = context.settings.retain, None, []
     pace = paced(context.settings.finetune, retain, context.estimator)
     if photos is not None:
-        photographed = drawing.bank(context, "photos", lambda *how: banks.photographs(photos, *how), photos.shape[-1])
+        photographed = drawing.bank(context, "photos", partial(banks.photographs, photos), photos.shape[-1])
         recall.append((pace.photos, photographed))
     pictures = _replayed(pace, sizes)
     if pictures and retain.dataset:
         replayed = drawing.replayed(context, pictures)
-        labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(replayed, *how), replay.SIDE)
+        labelled = drawing.bank(context, "replay", partial(banks.labelled, replayed), replay.SIDE)
     ordinary = 0 if retain.dataset else pictures
     if ordinary or retain.renders:
         count = ordinary + (max(1, round(pace.share * max(sizes))) if retain.renders else 0)
@@ -92,12 +92,12 @@ def tuning(context: Context, sizes: Sequence[int], photos: Tensor | None) -> Fin
             size=size,
         )
         ordinary = ordinary * len(renders) // count  # some may have been left out
+        # they lie one subject after the other, and every subject is to stand in both parts
+        order = torch.randperm(len(renders), generator=context.stream("order of renders"))
         if ordinary:
-            shown = _subjects_mixed(context, renders, 0, ordinary)
-            labelled = drawing.bank(context, "replay", lambda *how: banks.labelled(shown, *how), size)
+            labelled = drawing.bank(context, "replay", partial(banks.labelled, renders, chosen=order[:ordinary]), size)
         if retain.renders:
-            seen = _subjects_mixed(context, renders, ordinary, len(renders))
-            recalled = drawing.bank(context, "renders", lambda *how: banks.recalled(seen, *how), size)
+            recalled = drawing.bank(context, "renders", partial(banks.recalled, renders, chosen=order[ordinary:]), size)
             recall.append((retain.renders, recalled))
     made = Finetuning(
         context.estimator,
@@ -121,12 +121,6 @@ def _ordinary(context: Context, count: int) -> tuple[Tensor, Tensor]:
 
 def _upright(context: Context) -> Upright:
     return Upright(context.clips, bend=context.settings.loop.bend, facing=context.settings.retain.facing)
-
-
-def _subjects_mixed(context: Context, renders: Samples, first: int, until: int) -> Samples:
-    """A part of the renders in which every subject stands: they lie one subject after the other."""
-    order = torch.randperm(len(renders), generator=context.stream("order of renders"))
-    return renders[order[first:until]]
 
 
 def _size(context: Context) -> int:

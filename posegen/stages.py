@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -158,7 +159,7 @@ def finetune(context: Context, tuning: Finetuning, round_: int, samples: Samples
     first, until = round_ * tuning.pace.epochs, (round_ + 1) * tuning.pace.epochs
     if tuning.epochs >= until:
         return
-    pool = drawing.bank(context, f"samples {round_}", lambda *how: banks.labelled(samples, *how))
+    pool = drawing.bank(context, f"samples {round_}", partial(banks.labelled, samples))
     done = (tuning.epochs - first) * steps
     with context.track.phase(f"fine-tune {round_}", tuning.pace.epochs * steps, done=done) as phase:
         kept = []

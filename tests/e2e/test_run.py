@@ -217,9 +217,9 @@ class TestDirectory:
 
         sizes = []
 
-        def labelled(samples: Any, *how: Any) -> Any:
-            sizes.append(len(samples))
-            return banks.labelled(samples, *how)
+        def labelled(samples: Any, *how: Any, chosen: Any) -> Any:
+            sizes.append(len(chosen))
+            return banks.labelled(samples, *how, chosen=chosen)
 
         render_samples = drawing.render_samples
         monkeypatch.setattr(drawing, "render_samples", lose)

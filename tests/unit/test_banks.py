@@ -9,7 +9,7 @@ from blob_parts import PLAIN, appearance, bank, body, rng, samples
 from torch import Tensor
 
 from posegen.appearance import Appearance
-from posegen.banks import PHOTO_COPIES, Bank, labelled, photographs
+from posegen.banks import PHOTO_COPIES, Bank, labelled, photographs, recalled
 from posegen.datasets.photos import MARGIN
 from posegen.geometry import resample, rotvec_to_rotmat, square
 from posegen.labels import Labels
@@ -82,6 +82,14 @@ class TestBank:
         torch.testing.assert_close(straight @ root.transpose(1, 2), labels.joints)
         torch.testing.assert_close(labels.rotations[:, 1:], turned)
         assert labels.place.isnan().all()  # nobody says what this estimator cuts out
+
+    def test_those_that_are_chosen_in_their_order(self) -> None:
+        drawn, chosen, estimator = samples(5), torch.tensor([4, 1, 3]), BlobEstimator(rng(2))
+        for make in (labelled, recalled):
+            one = make(drawn, estimator, appearance(), 1, rng(), chosen=chosen)
+            other = make(drawn[chosen], estimator, appearance(), 1, rng())
+            assert len(one) == 3 and torch.equal(one.labels.joints, other.labels.joints)
+            assert torch.equal(one.draw(torch.arange(3), rng())[0], other.draw(torch.arange(3), rng())[0])
 
     def test_places_are_known_where_an_estimator_says_what_it_cuts_out(self) -> None:
         """A dot in the middle of every joint of a person is seen where the place says."""
