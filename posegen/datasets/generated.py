@@ -165,16 +165,22 @@ def load(folder: Path, *, joint_set: str, repair: str = REPAIR) -> Samples:
     """
     labels = read_labels(folder, joint_set=joint_set, repair=repair)
 
-    def read(i: int) -> tuple[Tensor, Tensor]:
-        return _premultiplied(np.asarray(read_picture(image_file(folder, i), "RGBA", repair)))
+    def read(i: int) -> np.ndarray:
+        return np.asarray(read_picture(image_file(folder, i), "RGBA", repair))
+
+    count, (height, width, _) = len(labels["box"]), read(0).shape
+    image = torch.empty(count, 3, height, width, dtype=torch.uint8)
+    alpha = torch.empty(count, 1, height, width, dtype=torch.uint8)
+
+    def place(i: int) -> None:
+        rgba = read(i)
+        if rgba.shape[:2] != (height, width):
+            raise AssetError(f"{folder / 'images'} holds no images of one size", repair)
+        image[i], alpha[i] = _premultiplied(rgba)
 
     with ThreadPoolExecutor(2) as pool:
-        pairs = list(pool.map(read, range(len(labels["box"]))))
-    if len({alpha.shape for _, alpha in pairs}) != 1:
-        raise AssetError(f"{folder / 'images'} holds no images of one size", repair)
-    return Samples(
-        image=torch.stack([image for image, _ in pairs]), alpha=torch.stack([alpha for _, alpha in pairs]), **labels
-    )
+        list(pool.map(place, range(count)))
+    return Samples(image=image, alpha=alpha, **labels)
 
 
 def read_labels(folder: Path, *, joint_set: str, repair: str = REPAIR) -> dict[str, Tensor]:
