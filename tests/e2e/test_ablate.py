@@ -53,6 +53,8 @@ def small(name: str, *more: str) -> Ablation:
         own += ["rows.1k.loop.samples=3", "rows.2k.loop.samples=4"]
     if name == "improvements":
         own += ["rows.kept.loop.samples=4", "rows.kept.loop.keep=2", "rows.rounds.loop.samples=2"]
+    if name == "paper-user-specific":
+        own += ["columns.blazepose.loop.samples=4"]
     made = read(name, [*SMALL, *own, *more])
     rows, columns = ROWS[name]
     return replace(
