@@ -104,11 +104,16 @@ def recalled(
 ) -> Bank:
     """Rendered samples and what the estimator sees in them now, before a grey wall in even light; as ``labelled``."""
     chosen = torch.arange(len(samples)) if chosen is None else chosen
-    seen = []
+    seen = torch.cat(list(plainly(samples, chosen, estimator)))
+    return Bank(_rendered(samples, chosen, estimator, appearance), Labels.of_joints(seen), copies, rng)
+
+
+@torch.no_grad()
+def plainly(samples: Samples, chosen: Tensor, estimator: PoseEstimator) -> Iterator[Tensor]:
+    """What the estimator sees now in those chosen (n,), before a grey wall in even light: joints (k,J,3), in chunks."""
     for (index,) in _chunks(chosen):
         part = samples[index].to(device_of(estimator.module))
-        seen.append(estimator.predict(estimator.crop(part.render().over(GREY), part.box)).joints.cpu())
-    return Bank(_rendered(samples, chosen, estimator, appearance), Labels.of_joints(torch.cat(seen)), copies, rng)
+        yield estimator.predict(estimator.crop(part.render().over(GREY), part.box)).joints.cpu()
 
 
 @torch.no_grad()

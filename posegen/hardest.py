@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from posegen import losses
-from posegen.banks import CHUNK, GREY
+from posegen.banks import plainly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,13 +19,12 @@ if TYPE_CHECKING:
     from posegen.types import JointSet
 
 
-@torch.no_grad()
-def errors(samples: Samples, estimator: PoseEstimator, joint_set: JointSet, device: str = "cpu") -> Iterator[Tensor]:
+def errors(samples: Samples, estimator: PoseEstimator, joint_set: JointSet) -> Iterator[Tensor]:
     """The present estimator's error on every sample, before a grey wall in even light: metres, in chunks."""
-    for index in torch.split(torch.arange(len(samples)), CHUNK):
-        chosen = samples[index].to(device)
-        estimate = estimator.predict(estimator.crop(chosen.render().over(GREY), chosen.box))
-        yield losses.joint_error(estimate.joints, chosen.truth, joint_set).cpu()
+    first = 0
+    for seen in plainly(samples, torch.arange(len(samples)), estimator):
+        yield losses.joint_error(seen, samples.truth[first : first + len(seen)], joint_set)
+        first += len(seen)
 
 
 def hardest(error: Tensor, truth: Tensor, joint_set: JointSet, keep: int) -> Tensor:

@@ -55,7 +55,7 @@ def people(context: Context, sizes: Sequence[int]) -> Tensor | None:
     if retain.folder is None:
         return context.parts.photos.people("train")
     photos = read_folder(retain.folder, _photographs(pace, sizes))
-    now = {"sha256": hashlib.sha256(photos.numpy().tobytes()).hexdigest()}
+    now = {"sha256": hashlib.sha256(photos.flatten().numpy().data).hexdigest()}
     if context.directory.once("photos.json", lambda: now, *now) != now:
         raise AssetError(
             f"{retain.folder} no longer holds the photographs that this run began with",

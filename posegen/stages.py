@@ -144,7 +144,7 @@ def kept(context: Context, round_: int, samples: Samples) -> Samples:
         context.seed_torch("choose", round_)
         with context.track.phase(f"choose {round_}", len(samples)) as phase:
             found = []
-            for part in hardest.errors(samples, context.estimator, context.joint_set, context.settings.device):
+            for part in hardest.errors(samples, context.estimator, context.joint_set):
                 alarms.check_finite(f"choose {round_}", {"error": part}, alarms.PARTS)
                 found.append(part)
                 phase.advance(by=len(part))
