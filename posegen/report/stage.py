@@ -94,7 +94,7 @@ def _weights(run: Path) -> Path:
 def _about(settings: Settings, run: Path | None) -> str:
     own = run is not None and not RunDirectory(run).samples.is_file()  # posegen finetune learns from what others drew
     drawn = f"Generated with {settings.renderer.name}, seed {settings.seed}. " if own else ""
-    return page.note(f"{drawn}PoseGen {__version__}; {PROTOCOL}; less is better, but of PCK.")
+    return page.note(f"{drawn}PoseGen {__version__}; {PROTOCOL}; lower is better, except for PCK.")
 
 
 def _split(seen: Seen, parts: Mapping[str, Any]) -> Iterator[str]:
