@@ -24,9 +24,11 @@ HEAD = """# Settings
 
 Written by `python docs/settings.py > docs/settings.md`; a test compares. How they are set:
 [configuration](configuration.md). Defaults are those of the code; `posegen run` starts from the recipe `quick`
-(`posegen recipes show quick`), and `posegen run --dry-run` shows what holds and why."""
-PACES = """Where `finetune` and `retain` say nothing: with the weights that are shipped, and with published ones of
-SPIN, HybrIK and CLIFF. `result.json` has what a run did."""
+(`posegen recipes show quick`), and `posegen run --dry-run` shows what holds and why. Where `finetune` and `retain` have
+none, the [estimator chooses](#what-estimators-choose), but for a folder and a dataset."""
+PACES = """Where `finetune` and `retain` say nothing: with the weights that are shipped, with published ones of SPIN,
+HybrIK and CLIFF, and for other estimators: their `lr`, and the rest unless they have a `pace`. `result.json` has what
+a run did."""
 PLUGINS = Path(__file__).parents[1] / "plugins"
 
 
@@ -60,6 +62,7 @@ def _paces() -> Iterator[str]:
             estimator = make("estimator", Selection(name=component.name), torch.device("cpu"))
             paces[component.name] = {"lr": estimator.lr, **getattr(estimator, "pace", Pace())._asdict()}
     paces["published weights"] = {"lr": PUBLISHED_LR, **PUBLISHED_PACE._asdict()}
+    paces["others"] = {"lr": "lr", **Pace()._asdict()}
     yield from ("", "## What estimators choose", "", PACES, "")
     yield from (f"| setting | {' | '.join(paces)} |", f"|---|{'---|' * len(paces)}")
     for name in ("lr", *Pace._fields):

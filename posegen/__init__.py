@@ -7,6 +7,7 @@ neither torch nor pydantic.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from posegen.errors import AssetError, PluginError, PosegenError, UsageError
@@ -26,7 +27,19 @@ __all__ = [
     "UsageError",
     "__version__",
     "hookimpl",
+    "load",
 ]
+
+
+def load(kind: str, name: str, options: Mapping[str, Any] | None = None, *, device: str = "cpu") -> Any:
+    """A component as a run makes it: ``load("estimator", "blazepose", {"checkpoint": "estimator.safetensors"})``.
+
+    Raises PluginError or UsageError for one that there is not, or whose options are wrong.
+    """
+    from posegen.assemble import make, usable_device
+    from posegen.settings import Selection
+
+    return make(kind, Selection(name=name, options=dict(options or {})), usable_device(device))
 
 
 def __getattr__(name: str) -> Any:

@@ -22,7 +22,7 @@ SPREAD = 1e-4
 
 KEPT = "the last good checkpoint is kept"
 SLOWER = f"{KEPT}: start again with a lower generator.lr, generator.discriminator_lr or finetune.lr (lr in pretraining)"
-PARTS = f"{KEPT}: check the estimator and the renderer with posegen.testing"
+PARTS = "check the estimator and the renderer with posegen.testing"
 
 
 def check(phase: str, iteration: int, values: Mapping[str, float]) -> None:
@@ -32,7 +32,7 @@ def check(phase: str, iteration: int, values: Mapping[str, float]) -> None:
         if not math.isfinite(value):
             error = values.get("error", 0.0)
             if not math.isfinite(error) and math.isfinite(values["adversarial"]):
-                raise PosegenError(f"{where}: the estimator's error is {error}, on sound poses", PARTS)
+                raise PosegenError(f"{where}: the estimator's error is {error}, on sound poses", f"{KEPT}: {PARTS}")
             raise PosegenError(f"{where}: {name} is {value}; training diverged", SLOWER)
     if values.get("diversity", math.inf) < DIVERSITY:
         raise PosegenError(

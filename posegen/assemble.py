@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from posegen import plugins, proposals, protocols
 from posegen.config import COMPONENTS, DEFAULT, explain
-from posegen.datasets import open, sources
+from posegen.datasets import motion, open, sources
 from posegen.discovery import discover, one_line
 from posegen.errors import PluginError, PosegenError, UsageError, nearest
 from posegen.layers import Key, Layer
@@ -80,6 +80,7 @@ def _check_names(settings: Settings, given: Layer) -> None:
         ("evaluate", "datasets"): lambda: sources.judged(settings.evaluate.datasets),
         ("retain", "dataset"): lambda: settings.retain.dataset and sources.parse(settings.retain.dataset),
         ("retain", "replay"): lambda: check_replay(settings),
+        ("real_poses",): lambda: settings.real_poses and motion.check(settings.real_poses),
         ("loop", "others"): lambda: _check_company(settings, given),
     }
     for key, check in checks.items():

@@ -132,13 +132,14 @@ def photographs(
         image = _cut_out(photos[i].cpu(), w)
         seen.append(_see(estimator, image))
         parts.append(to_bytes(_turned(image, a)))
-    turned = torch.cat(parts)
+    turned, n = torch.cat(parts), len(angle)
+    labels = Labels.of_joints(torch.cat(seen)).moved(-angle, torch.ones(n), torch.zeros(n, 2))
 
     def look(index: Tensor, rng: torch.Generator) -> Tensor:
         picture = appearance.photograph(turned[index].to(device_of(estimator.module)).float() / 255, rng)
         return estimator.crop(picture, photo_box(picture))
 
-    return Bank(look, Labels.of_joints(_turned_joints(torch.cat(seen), angle)), copies, rng)
+    return Bank(look, labels, copies, rng)
 
 
 def _rendered(samples: Samples, chosen: Tensor, estimator: PoseEstimator, appearance: Appearance) -> Look:
@@ -177,13 +178,6 @@ def _turned(image: Tensor, angle: Tensor) -> Tensor:
     size = image.shape[-1]
     middle, side = torch.full((len(image), 2), size / 2), torch.full((len(image),), float(size))
     return resample(image, middle, side, size, angle=angle)
-
-
-def _turned_joints(joints: Tensor, angle: Tensor) -> Tensor:
-    """The same turn of joints (N,J,3) in camera axes, about the line of sight."""
-    cos, sin = angle.cos()[:, None], angle.sin()[:, None]
-    x, y, z = joints.unbind(-1)
-    return torch.stack([cos * x + sin * y, cos * y - sin * x, z], dim=-1)
 
 
 def _angles(n: int, rng: torch.Generator) -> Tensor:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Context:
-    """One run in memory. Raises UsageError, before hours have passed, for a split or a dataset that does not exist."""
+    """One run in memory. Raises UsageError, before hours have passed, for a split that does not exist."""
 
     parts: Parts
     settings: Settings

@@ -111,7 +111,7 @@ def _plugins() -> Facts:
     return {
         f"{row.kind or '?'} {row.name}": f"{row.distribution} {row.version}: {row.status} {row.cause}".strip()
         for row in discover()
-    } or {"none": "pip install posegen[all]"}
+    } or {"none": "pip install ./plugins/*  # in a checkout of PoseGen"}
 
 
 def _assets() -> Facts:

@@ -73,7 +73,10 @@ def rendered(
     with context.track.phase(f"draw {folder.name}", count) as phase:
         samples = generated.gather(batches(phase), count)
         if not len(samples):
-            raise PosegenError(f"draw {folder.name}: no picture shows a person with every limb", alarms.PARTS)
+            raise PosegenError(
+                f"draw {folder.name}: no picture shows a person with every limb",
+                "look at the subject with posegen render; more feedback.w4 or loop.real asks less of the renderer",
+            )
         drawn_by = context.settings.renderer
         own = str(drawn_by.options.get("subject", drawn_by.name))
         generated.save(samples, folder, joint_set=joint_set, people=(own, *subjects))

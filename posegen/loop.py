@@ -98,7 +98,7 @@ class PoseGen:
         if weights.w3:
             total = total + weights.w3 * losses.crowding(view)
         if weights.w4:
-            total = total + weights.w4 * losses.beyond(theta, *self.real_poses.range)
+            total = total + weights.w4 * losses.joint_limits(theta, *self.real_poses.range)
         if with_feedback:
             # looks come from a stream of their own, so that with and without feedback a seed draws the same z and poses
             looks = stream(self.settings.seed, "feedback", self.iteration)
@@ -124,7 +124,8 @@ class PoseGen:
     def feedback(self, theta: Tensor, view: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """L_fb (Eq 6-7) with the gradient of the chosen mode, and the mean error in metres.
 
-        A picture that does not show every limb says nothing of the estimator, so that nothing is gained by it.
+        A picture that does not show every limb says nothing of the estimator: nothing is gained by it, and the mean
+        leaves it out.
 
         ``rendered``: through estimator, image and renderer to theta and K (the paper).  ``label``: the estimate is a
         constant (the published script).  ``score``: the error alone, of samples around theta and K (black boxes).
@@ -137,10 +138,12 @@ class PoseGen:
             estimate, counts = self.look(*sample, rng)
         truth = self.renderer.body.joints(*sample, self.estimator.joint_set)
         error = losses.joint_error(estimate.joints, truth, self.joint_set)
-        loss = torch.where(counts, losses.feedback(error, s.scenario, s.c, s.clamp), s.c)
+        loss, seen = losses.feedback(error, s.scenario, s.c, s.clamp), error.detach()
+        loss = torch.where(counts, loss, seen.max() if s.scenario == "in_distribution" else s.c)
+        mean = torch.where(counts, seen, 0).sum() / counts.sum().clamp(min=1)
         if self.mode == "score":
-            return losses.score_function(loss.detach(), sample, (theta, view), s.sigma), error.detach().mean()
-        return loss.mean(), error.detach().mean()
+            return losses.score_function(loss.detach(), sample, (theta, view), s.sigma), mean
+        return loss.mean(), mean
 
     def look(self, theta: Tensor, view: Tensor, rng: torch.Generator) -> tuple[Estimate, Tensor]:
         """Draw the person and let the estimator look; -> what it says, and (n,) whether every limb was drawn."""

@@ -28,7 +28,7 @@ def joint_error(estimate: Tensor, truth: Tensor, joint_set: JointSet) -> Tensor:
     return error
 
 
-def surprise(probability: Tensor, place: Tensor) -> Tensor:
+def cross_entropy(probability: Tensor, place: Tensor) -> Tensor:
     """Cross entropy of a joint's place along an axis: probabilities (N,J,S) of S bins, place (N,J) in [0,1] -> (N,J).
 
     Bin i stands for the place i / S. What lies between two bins belongs to both, in shares whose mean is the place.
@@ -69,7 +69,7 @@ def heatmaps(estimate: Estimate, labels: Labels, joint_set: JointSet) -> Tensor:
     places = 0.5 + torch.cat([labels.place, away], dim=-1)
     known = ((places >= 0) & (places <= 1)).all(-1)  # NaN is neither
     along = zip((seen.across, seen.down, seen.away), torch.where(known[..., None], places, 0.5).unbind(-1), strict=True)
-    return _mean(torch.stack([surprise(p, place) for p, place in along]).sum(0), known)
+    return _mean(torch.stack([cross_entropy(p, place) for p, place in along]).sum(0), known)
 
 
 def _mean(values: Tensor, known: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ def discriminator(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     return 0.5 * ((real_scores - 1).square().mean() + fake_scores.square().mean())
 
 
-def beyond(theta: Tensor, low: Tensor, high: Tensor) -> Tensor:
+def joint_limits(theta: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """How far theta (N,23,3) leaves the range [low, high] (23,3): the mean over poses of the sum of squares. -> ()"""
     excess = (theta - high).relu() + (low - theta).relu()
     return excess.square().flatten(1).sum(1).mean()

@@ -7,7 +7,7 @@ from typing import Any
 
 from posegen.discovery import Plugin, discover, normal, one_line
 from posegen.errors import PluginError, nearest
-from posegen.registry import registry
+from posegen.registry import how_to_install, registry
 
 USABLE = ("ok", "ambiguous")
 
@@ -68,7 +68,7 @@ def _broken_row(kind: str, name: str, rows: list[Plugin]) -> Plugin | None:
 def _missing(kind: str, name: str, distribution: str) -> PluginError:
     known = registry().component(kind, name)
     if known and distribution in ("", known.distribution):
-        return PluginError(f"{kind} '{name}' is not installed", f"pip install {known.distribution}")
+        return PluginError(f"{kind} '{name}' is not installed", how_to_install(known.distribution))
     installed = [row.name for row in discover() if row.kind == kind and row.status in USABLE]
     origin = f" in {distribution}" if distribution else ""
     close = nearest(name, [*installed, *(c.name for c in registry().components if c.kind == kind)])

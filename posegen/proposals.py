@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def learned(loop: LoopSettings) -> bool:
     """Whether anything comes from the generator, so that it must be trained."""
-    return loop.poses == "generator" or loop.views in ("generator", "level")
+    return (loop.poses == "generator" and loop.real < 1) or loop.views in ("generator", "level")
 
 
 @torch.no_grad()

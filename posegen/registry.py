@@ -78,5 +78,10 @@ def registry() -> Registry:
     )
 
 
+def how_to_install(distribution: str) -> str:
+    """A command for what the registry knows: no package index has these distributions, they come with the source."""
+    return f"pip install ./plugins/{distribution}  # in a checkout of PoseGen"
+
+
 def _tuples(entry: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}

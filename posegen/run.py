@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from rich.console import Console
 
 from posegen import assets, checkpoint, elsewhere, retention, stages
 from posegen.assemble import assemble, bench, check_people
-from posegen.config import difference, to_toml
+from posegen.config import difference, to_table, to_toml
 from posegen.context import Context
 from posegen.datasets import generated, open
 from posegen.doctor import environment
@@ -41,7 +41,7 @@ def run(settings: Settings, out: Path, *, resume: bool = False, console: Console
         if result["splits"]:
             context.track.console.print(summary.before_after(result))
         if (who := settings.renderer.options.get("subject", SHOWN)) != SHOWN and WORST in result["splits"]:
-            context.say(f"usd and ind show {SHOWN}, not {who}: what was gained there, somebody else gained")
+            context.say(f"usd and ind show {SHOWN}, not {who}: so the gain there is not this person's")
         if WORST in result.get("by", {}):
             context.track.console.print(summary.parts_before_after(result, WORST))
         if "datasets" in result:
@@ -85,25 +85,32 @@ def finetune(
         return context.directory.estimator
 
 
-def evaluate(settings: Settings, *, by: Sequence[str] = (), console: Console | None = None) -> dict[str, Any]:
+def evaluate(
+    settings: Settings, *, by: Sequence[str] = (), out: Path | None = None, console: Console | None = None
+) -> dict[str, Any]:
     """The third stage alone: the estimator's figures on the splits of the open benchmark, with intervals.
 
-    by: also show these groupings of their pictures. Raises UsageError for one that there is not.
+    by: also show these groupings of their pictures. Raises UsageError for one that there is not.  out: a new folder for
+    ``result.json``, the settings and the figures. Raises UsageError for one that holds something.
     """
     scores.check_groupings("the open benchmark", by, tuple(GROUPINGS))
     open.check(settings.evaluate.splits)
     if not settings.evaluate.splits:
         raise UsageError("evaluate.splits is empty: there is nothing to measure", "--dataset NAME  measures a dataset")
-    parts, track = bench(settings), Track(None, console)
-    with torch.random.fork_rng():
-        splits = stages.shots(parts, settings, track)
-        figures = stages.figures(parts, splits, settings, track)
-    result = {split.name: summarise(figures[split.name], clips=split.clips) for split in splits}
-    name = summary.title(settings.estimator.name, summary.weights(parts.estimator))
-    track.console.print(summary.figures(name, result, PROTOCOL))
-    broken = {split.name: broken_down(split, summarise, figures[split.name]) for split in splits if by}
-    for grouping in by:
-        track.console.print(summary.parts(grouping, {split: each[grouping] for split, each in broken.items()}))
+    with RunDirectory(out).opened(resume=False) if out else nullcontext() as directory:
+        parts, track = bench(settings), Track(None, console)
+        with torch.random.fork_rng():
+            splits = stages.shots(parts, settings, track)
+            figures = stages.figures(parts, splits, settings, track)
+        result = {split.name: summarise(figures[split.name], clips=split.clips) for split in splits}
+        name, weights = settings.estimator.name, summary.weights(parts.estimator)
+        track.console.print(summary.figures(summary.title(name, weights), result, PROTOCOL))
+        broken = {split.name: broken_down(split, summarise, figures[split.name]) for split in splits if by}
+        for grouping in by:
+            track.console.print(summary.parts(grouping, {split: each[grouping] for split, each in broken.items()}))
+        if directory:
+            about = {"estimator": name, "weights": weights, "protocol": PROTOCOL, "settings": to_table(settings)}
+            directory.write(directory.result.name, about | {"splits": result, "by": broken})
     return result
 
 
@@ -120,7 +127,8 @@ def _check_generates(directory: RunDirectory) -> None:
 def _check_dataset(directory: RunDirectory, dataset: Path) -> None:
     """Raises UsageError for another dataset than the one that this fine-tuning was started with, and for a run's
     directory."""
-    if not directory.samples.is_file() and (directory.finetuning.is_file() or directory.generator.is_file()):
+    begun = (directory.finetuning, directory.generator, directory.path / "before.json")
+    if not directory.samples.is_file() and any(file.is_file() for file in begun):
         again = shlex.join(("posegen", "run", "--resume", "--out", str(directory.path)))
         raise UsageError(f"{directory.path} is of posegen run", again)
     labels = assets.sha256(dataset / "labels.safetensors")

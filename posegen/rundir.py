@@ -103,5 +103,7 @@ def _lock(file: TextIO, path: Path) -> None:
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except (BlockingIOError, PermissionError) as error:  # Windows says the latter
         raise UsageError(f"another run is using {path}", "wait for it, or choose another --out") from error
+    except OSError as error:  # some network file systems have no locks
+        raise UsageError(f"{path} cannot be locked: {reason(error)}", "choose another --out") from error

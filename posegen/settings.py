@@ -47,7 +47,8 @@ class CameraSettings(Options):
     distance: Distance = 4.0
     """Metres from the camera to the pelvis."""
     spread: Annotated[Share, AfterValidator(_keeps_away)] = 0.0
-    """Share by which that is more or less at most, but not nearer than 1.5 m: perspective differs. Not in the paper."""
+    """Largest random change of the distance, as a share of it, to no less than 1.5 m: perspective differs. Not in the
+    paper."""
     size: Side = 256
     """Side of the rendered square image, pixels."""
 
@@ -79,8 +80,8 @@ class FeedbackSettings(Options):
     w3: NonNegativeFloat = 0.0
     """Weight of the views' crowding: keeps the generator from settling on one failure. Not in the paper."""
     w4: NonNegativeFloat = 0.0
-    """Weight of joint angles beyond the range that they have in real poses (``losses.beyond``): feedback finds poses
-    that a NeRF cannot draw before it finds some that an estimator cannot see. Not in the paper."""
+    """Weight of joint angles beyond the range of real poses (``losses.joint_limits``): feedback finds poses that a NeRF
+    cannot draw before it finds some that an estimator cannot see. Not in the paper."""
     c: PositiveFloat = 1.0
     """Threshold c in metres: out_of_distribution minimises c - error."""
     clamp: bool = False
@@ -107,35 +108,36 @@ class LoopSettings(Options):
     samples: PositiveInt = 1500
     """(image, pose) pairs drawn in each round, from the generator unless ``poses`` and ``views`` say otherwise."""
     keep: NonNegativeInt = 0
-    """A round is fine-tuned on so many of all samples drawn so far: of those on which the present estimator errs most,
-    those that differ most. 0 is all of them."""
+    """How many of all samples drawn so far a round is fine-tuned on: of those on which the present estimator errs most,
+    those that differ most. 0: all samples."""
     poses: Literal["generator", "clips", "uniform"] = "generator"
-    """Where their poses come from: the generator, or to compare with it: real poses, or joint angles drawn uniformly
-    from the range that each has in real poses."""
+    """Where the samples' poses come from: the generator, or to compare with it: real poses, or joint angles drawn
+    uniformly from the range that each has in real poses."""
     views: Literal["generator", "level", "in_distribution", "uniform"] = "generator"
-    """Where their views come from: ``generator``, with its roll; ``level``, the generator's without roll, in its
+    """Where the samples' views come from: ``generator``, with its roll; ``level``, the generator's without roll, in its
     training too; or, to compare with it, ``in_distribution``, cameras at chest height, and ``uniform``, anywhere on the
     sphere, both without roll but for ``roll``."""
     candidates: Annotated[int, Field(ge=1, le=32)] = 1
-    """So many are drawn for each that is kept: those of a batch with the largest error, each in a random look
-    (hard-example mining)."""
+    """Candidates drawn for every sample that is kept. Of each batch those with the largest error are, each judged in a
+    random appearance (hard-example mining)."""
     real: Share = 0.0
-    """Share of these whose pose is a real one, seen from the generator's view. Not in the paper."""
+    """Share of the samples with a real pose; their views stay. Not in the paper."""
     bend: NonNegativeFloat = 0.0
     """Largest standard deviation, radians, of a random turn of every joint on top of real poses that are drawn or
-    replayed: a few clips hold few poses. The discriminator sees them as they are."""
+    replayed: a few clips hold few poses. The discriminator sees real poses as they are."""
     others: tuple[Person, ...] = ()
-    """Other people who are drawn as well: starter subjects as meshes, or files of subjects, such as NeRFs that you
-    fitted, by the run's renderer. Not in the paper, which names them as future work."""
+    """People beside the run's subject in the samples: starter subjects as meshes, or files of subjects, such as NeRFs
+    that you fitted, by the run's renderer. Not in the paper, which names them as future work."""
     company: Share = 0.0
-    """Share of these in which one of the others stands, in turn: a mesh costs a twentieth of a NeRF."""
+    """Share of the samples that show one of ``others``, in turn: a mesh costs a twentieth of a NeRF."""
     lean: bool = False
     """Real poses that are drawn lie and lean as they were filmed: K turns the camera in the world of their clip.
     Without it, K is about the pelvis, which to a level camera always stands upright. Not in the paper."""
     level: Share = 0.0
-    """Share of these whose camera is held level, as people hold one: K without its roll. Not in the paper."""
+    """Share of the samples whose camera is held level, as people hold one: K without its roll. Not in the paper."""
     roll: Share = 0.0
-    """Share of the other cameras that roll by any angle alike, in place of K's own roll. Not in the paper."""
+    """Share of the samples beside those of ``level`` whose camera rolls by any angle alike, in place of K's own roll.
+    Not in the paper."""
 
 
 class AppearanceSettings(Options):
@@ -144,7 +146,8 @@ class AppearanceSettings(Options):
     backgrounds: Share = 0.9
     """Share of images that get a background photograph."""
     wall: Literal["any", "white"] = "any"
-    """Colour of what stands behind the others: any, anew for each, or white as in the published script."""
+    """Colour of the wall behind people without a background photograph: any, anew for each, or white as in the
+    published script."""
     brightness: NonNegativeFloat = 0.35
     """Largest relative change of brightness, of the person and of the picture."""
     contrast: NonNegativeFloat = 0.4
@@ -166,31 +169,31 @@ class AppearanceSettings(Options):
 
 
 class RetainSettings(Options):
-    """What keeps fine-tuning from forgetting."""
+    """What keeps fine-tuning from forgetting. Numbers that are None are the estimator's own (``posegen.pace``)."""
 
     photos: NonNegativeFloat | None = None
-    """Weight of distillation from the original network on photographs of people; without a number, here and below, the
-    estimator's own."""
+    """Weight of distillation from the original network on photographs of people."""
     share: Share | None = None
-    """Photographs distilled beside a batch, as a share of its size; as many renders, where ``renders`` has a weight, of
-    which this share of the number of samples is drawn."""
+    """Photographs distilled beside a batch, as a share of its size. If ``retain.renders`` > 0, as many renders too, of
+    which (share x samples) are drawn in all."""
     folder: Path | None = None
     """A folder of square crops of people, unlabelled; without one, the starter's training photographs. Of more than
-    the steps can show, so many are taken, spread evenly over their names."""
+    the steps can show, as many as they can are taken, spread evenly over their names."""
     renders: NonNegativeFloat = 0.0
     """Weight of distillation from the original network on in-distribution renders."""
     replay: Share | None = None
     """Share of in-distribution renders, with their labels, in every batch."""
     repeats: PositiveFloat | None = None
-    """How often one of these is seen: the fewer times, the more different ones are drawn. What is seen often is learned
-    by heart, and keeps little else."""
+    """How often a replayed picture is seen: the fewer times, the more different ones are drawn. What is seen often is
+    learned by heart, and keeps little else."""
     subjects: tuple[Person, ...] = ("s1", "s2", "s3")
-    """Who stands in these renders, as in loop.others; empty: whom the run's own renderer draws."""
+    """Who stands in replayed and distilled renders, as in ``loop.others``; empty: whom the run's own renderer draws."""
     company: Share = 1.0
-    """Share of these renders in which one of ``subjects`` stands, in turn; the run's own renderer draws the others: the
-    person of a NeRF, of whom there is no mesh, is then seen from ordinary views too."""
+    """Share of replayed and distilled renders that show one of ``subjects``, in turn; the run's own renderer draws the
+    others: the person of a NeRF, of whom there is no mesh, is then seen from ordinary views too."""
     facing: PositiveFloat = 50.0
-    """Standard deviation of their azimuth, degrees: people in photographs mostly face the camera."""
+    """Standard deviation of the azimuth in replayed and distilled renders, degrees: people in photographs mostly face
+    the camera."""
     dataset: Dataset | None = None
     """NAME or NAME:PATH: a dataset with pictures and labels that is replayed in place of renders."""
     weights: NonNegativeFloat = 0.0
@@ -200,49 +203,52 @@ class RetainSettings(Options):
 
 
 class FinetuneSettings(Options):
+    """Fine-tuning itself. What is None is the estimator's own (``posegen.pace``)."""
+
     epochs: PositiveInt | None = None
-    """Passes over the generated samples in each round; without a number, here and below, the estimator's own."""
+    """Passes over the generated samples in each round."""
     batch: PositiveInt | None = None
-    """Labelled images in a step; recalled ones come on top."""
+    """Labelled images in a step; distilled ones come on top."""
     lr: PositiveFloat | None = None
-    """Learning rate; without one, the estimator's own."""
+    """Learning rate."""
     optimizer: Literal["adam", "muon"] | None = None
     """What trains the convolution filters, but for those that see fewer than 16 channels, and the large matrices; Adam
     trains the rest. Muon learns what is rare as fast as what is common."""
     rank: NonNegativeInt = 0
-    """Rank of the change of each matrix and filter (low-rank adapters, merged when it ends), whose factors are
+    """Rank of the change of each matrix and filter (low-rank adapters, merged at the end), whose factors are
     stepped by Adam; 0: any change."""
     d: PositiveFloat = 0.2
     """Threshold d in metres: the joints of pictures with a larger error, replayed ones too, are left out (Eq 13)."""
     over_d: Literal["drop", "zero", "keep"] = "drop"
-    """Left-out samples are dropped from the mean (the published script), count as zero (Eq 13), or are kept."""
+    """Samples over ``d`` are dropped from the mean (the published script), count as zero (Eq 13), or are kept."""
     scale_aligned: bool = True
     """Scale the prediction to the truth's size before the loss, as the published script does."""
     joints: Literal["all", "limbs", "paper"] = "all"
-    """Joints that count: all of the estimator's, the 12 limb joints, or these with neck and head where it has them,
-    which of SMPL's 24 are the published script's 14."""
+    """Joints that count: all of the estimator's, the 12 limb joints, or the limb joints with neck and head where it has
+    them, which of SMPL's 24 are the published script's 14."""
     rotations: NonNegativeFloat | None = None
-    """Weight of the mean squared difference of the rotation matrices of root and body, of estimators that say them."""
+    """Weight of the mean squared difference of the rotation matrices of root and body, of estimators that predict
+    them."""
     heatmaps: NonNegativeFloat | None = None
     """Weight of the mean cross entropy of the joints' places along each axis, of estimators with heatmaps."""
     copies: NonNegativeInt = 1
-    """Looks (``appearance``) of every picture, drawn before training and kept; 0 draws a new one in every step."""
+    """Appearances (``[appearance]``) of a picture, drawn before training and kept; 0 draws a new one in every step."""
     mirror: Share = 0.5
     """Share of the pictures in a step that are flipped left to right; none where joints do not know their side."""
     turn: float | None = Field(default=None, ge=0, le=180)
-    """Degrees by which pictures of generated samples are turned at most, in every step anew, with their labels."""
+    """Largest turn of a generated picture, degrees, in every step anew; its labels turn with it."""
     zoom: float | None = Field(default=None, ge=0, lt=1)
-    """Share by which more or less of them is seen at most: 0.1 makes them up to a ninth larger."""
+    """Largest change of scale of a generated picture, as a share: with 0.1, a tenth more or less of it is seen."""
     shift: float | None = Field(default=None, ge=0, lt=1)
-    """Share of half of their side by which they are moved at most."""
+    """Largest shift of a generated picture, as a share of half of its side."""
 
 
 class EvaluateSettings(Options):
     splits: tuple[str, ...] = ("ind", "usd", "ood_people", "ood_action", "real")
     """Splits of the open benchmark to measure."""
     datasets: tuple[Dataset, ...] = ()
-    """NAME or NAME:PATH: datasets that you have, measured by ``posegen run`` before and after as well, by their usual
-    protocols."""
+    """NAME or NAME:PATH: datasets that you have, measured by ``posegen run`` before and after as well: the usual
+    split, by the usual protocol."""
     samples: PositiveInt = 200
     """Images of each rendered split."""
 

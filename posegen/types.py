@@ -137,7 +137,6 @@ class JointSet:
     joints: their names in order.  root: indices whose mean is the origin of every comparison.
     limbs: indices of ankles, knees, hips, wrists, elbows, shoulders: the joints that errors are measured on, so that
     numbers of different estimators can stand side by side.  left_right: pairs that a mirror image exchanges.
-    edges: pairs to draw as bones.
     """
 
     name: str
@@ -145,7 +144,6 @@ class JointSet:
     root: tuple[int, ...]
     limbs: tuple[int, ...]
     left_right: tuple[tuple[int, int], ...] = ()
-    edges: tuple[tuple[int, int], ...] = ()
 
     def __len__(self) -> int:
         return len(self.joints)

@@ -76,7 +76,8 @@ def trunk_axes(joints: Tensor, joint_set: str) -> Tensor:
 def body_to_camera(record: Record, axes: Axes) -> Tensor | None:
     """R (3,3) of one person, float64; None where the record has nothing to find it from."""
     if axes == "pelvis":
-        return None if record.pose is None else rotvec_to_rotmat(record.pose[0].double())
+        filmed = record.image is not None or record.joints is not None or record.keypoints is not None
+        return rotvec_to_rotmat(record.pose[0].double()) if filmed and record.pose is not None else None  # or motion
     if record.joints is None or record.joint_set is None or not _trunk_is_seen(record.visible, record.joint_set):
         return None
     return trunk_axes(record.joints[None].double(), record.joint_set)[0]
@@ -99,7 +100,7 @@ def collect(
         other = "pelvis" if axes == "joints" else "joints"
         raise UsageError(
             f"no record of {dataset.name} has {axes} in a camera's axes: motion without images has no viewpoints",
-            f"--axes {other}, or a dataset with images",
+            f"give a dataset with images, or --axes {other} where its pictures have those",
         )
     azimuth, elevation, roll = (a.numpy() for a in angles(torch.stack(turns)))
     return Viewpoints(f"{dataset.name} {dataset.split}", axes, tuple(keys), azimuth, elevation, roll, skipped)

@@ -62,7 +62,7 @@ class Cell:
 
 
 def cells(ablation: Ablation, seeds: Sequence[int], out: Path) -> list[Cell]:
-    """Every cell with all its settings checked; seeds change fastest, so that neighbours can share what they draw.
+    """Every cell with all its settings checked; seeds change fastest, so that a row is complete before the next begins.
 
     Raises UsageError, or PluginError, for the first whose settings cannot be used.
     """

@@ -17,15 +17,13 @@ PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18,
 """Parent of each joint of ``smpl24``; a parent always comes before its children."""
 
 
-def _joint_set(name: str, joints: str, root: tuple[str, ...], edges: tuple[tuple[int, int], ...]) -> JointSet:
+def _joint_set(name: str, joints: str, root: tuple[str, ...]) -> JointSet:
     names = tuple(joints.split())
     place = {joint: i for i, joint in enumerate(names)}
     pairs = tuple(
         (i, place[joint.replace("left_", "right_", 1)]) for joint, i in place.items() if joint.startswith("left_")
     )
-    return JointSet(
-        name, names, tuple(place[j] for j in root), tuple(place[j] for j in LIMBS), left_right=pairs, edges=edges
-    )
+    return JointSet(name, names, tuple(place[j] for j in root), tuple(place[j] for j in LIMBS), left_right=pairs)
 
 
 # SMPL's kinematic tree (Loper et al. 2015).
@@ -35,7 +33,6 @@ _SMPL24 = _joint_set(
     neck left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist
     left_hand right_hand""",
     root=("pelvis",),
-    edges=tuple((parent, joint) for joint, parent in enumerate(PARENTS) if parent >= 0),
 )
 
 # MediaPipe's 33 landmarks (Bazarevsky et al. 2020); MediaPipe writes mouth_left where we write left_mouth.
@@ -46,12 +43,6 @@ _BLAZEPOSE33 = _joint_set(
     left_pinky right_pinky left_index right_index left_thumb right_thumb left_hip right_hip left_knee right_knee
     left_ankle right_ankle left_heel right_heel left_foot_index right_foot_index""",
     root=HIPS,
-    edges=(
-        (0, 1), (1, 2), (2, 3), (3, 7), (0, 4), (4, 5), (5, 6), (6, 8), (9, 10), (11, 12), (11, 13), (13, 15),
-        (15, 17), (15, 19), (15, 21), (17, 19), (12, 14), (14, 16), (16, 18), (16, 20), (16, 22), (18, 20), (11, 23),
-        (12, 24), (23, 24), (23, 25), (24, 26), (25, 27), (26, 28), (27, 29), (28, 30), (29, 31), (30, 32), (27, 31),
-        (28, 32),
-    ),
 )  # fmt: skip
 
 # COCO key points (Lin et al. 2014).
@@ -60,10 +51,6 @@ _COCO17 = _joint_set(
     """nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist
     right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle""",
     root=HIPS,
-    edges=(
-        (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10),
-        (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),
-    ),
 )  # fmt: skip
 
 # Leeds Sports Pose (Johnson and Everingham 2010): the first 14 of SPIN's 24.
@@ -72,10 +59,6 @@ _LSP14 = _joint_set(
     """right_ankle right_knee right_hip left_hip left_knee left_ankle right_wrist right_elbow right_shoulder
     left_shoulder left_elbow left_wrist neck head_top""",
     root=HIPS,
-    edges=(
-        (0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (6, 7), (7, 8), (8, 9), (9, 10), (10, 11), (8, 12), (9, 12), (12, 13),
-        (2, 8), (3, 9),
-    ),
 )  # fmt: skip
 
 # Rows of SPIN's J_regressor_h36m: LEFT leg first. VideoPose3D and SKI-Pose put the RIGHT leg first.
@@ -84,10 +67,6 @@ _H36M17 = _joint_set(
     """pelvis left_hip left_knee left_ankle right_hip right_knee right_ankle spine thorax jaw head_top
     left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist""",
     root=("pelvis",),
-    edges=(
-        (0, 1), (1, 2), (2, 3), (0, 4), (4, 5), (5, 6), (0, 7), (7, 8), (8, 9), (9, 10), (8, 11), (11, 12), (12, 13),
-        (8, 14), (14, 15), (15, 16),
-    ),
 )  # fmt: skip
 
 # VideoPose3D's 17 of Human3.6M's 32 (Pavllo et al. 2019): RIGHT leg first.
@@ -96,7 +75,6 @@ _VP3D17 = _joint_set(
     """pelvis right_hip right_knee right_ankle left_hip left_knee left_ankle spine thorax jaw head_top
     left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist""",
     root=("pelvis",),
-    edges=_H36M17.edges,
 )
 
 # SKI-Pose PTZ (Spoerri 2016, Rhodin et al. 2018): VideoPose3D's order. Spine, neck and head are blends of other
@@ -106,7 +84,6 @@ _SKI17 = _joint_set(
     """pelvis right_hip right_knee right_ankle left_hip left_knee left_ankle spine neck head head_top
     left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist""",
     root=("pelvis",),
-    edges=_H36M17.edges,
 )
 
 # MPI-INF-3DHP (Mehta et al. 2017): 28 joints of the training set, 17 of the test set.
@@ -116,21 +93,12 @@ _3DHP28 = _joint_set(
     right_clavicle right_shoulder right_elbow right_wrist right_hand left_hip left_knee left_ankle left_foot left_toe
     right_hip right_knee right_ankle right_foot right_toe""",
     root=("pelvis",),
-    edges=(
-        (4, 3), (3, 2), (2, 0), (0, 1), (1, 5), (5, 6), (6, 7), (5, 8), (8, 9), (9, 10), (10, 11), (11, 12), (5, 13),
-        (13, 14), (14, 15), (15, 16), (16, 17), (4, 18), (18, 19), (19, 20), (20, 21), (21, 22), (4, 23), (23, 24),
-        (24, 25), (25, 26), (26, 27),
-    ),
 )  # fmt: skip
 _3DHP17 = _joint_set(
     "3dhp17",
     """head_top neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee
     right_ankle left_hip left_knee left_ankle pelvis spine head""",
     root=("pelvis",),
-    edges=(
-        (0, 16), (16, 1), (1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, 7), (1, 15), (15, 14), (14, 8), (8, 9), (9, 10),
-        (14, 11), (11, 12), (12, 13),
-    ),
 )  # fmt: skip
 
 # SPIN's 24 ground truth joints (Kolotouros et al. 2019): LSP's 14, then MPII's, Human3.6M's and the face.
@@ -140,10 +108,6 @@ _SPIN24 = _joint_set(
     left_shoulder left_elbow left_wrist neck head_top pelvis thorax spine jaw head nose left_eye right_eye left_ear
     right_ear""",
     root=("pelvis",),
-    edges=(
-        (0, 1), (1, 2), (2, 14), (3, 14), (3, 4), (4, 5), (6, 7), (7, 8), (8, 12), (9, 12), (9, 10), (10, 11),
-        (12, 15), (15, 16), (16, 14), (12, 17), (17, 18), (18, 13), (17, 19), (19, 20), (20, 22), (19, 21), (21, 23),
-    ),
 )  # fmt: skip
 
 # SMPL-X's body (Pavlakos et al. 2019): SMPL's skeleton without its two hand joints.
@@ -151,7 +115,6 @@ _SMPLX22 = _joint_set(
     "smplx22",
     " ".join(_SMPL24.joints[:22]),
     root=("pelvis",),
-    edges=tuple(edge for edge in _SMPL24.edges if max(edge) < 22),
 )
 
 JOINT_SETS: dict[str, JointSet] = {

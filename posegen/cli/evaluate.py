@@ -30,7 +30,7 @@ def evaluate(
             "--dataset", metavar="NAME[:PATH]", help="3dpw, agora, ski, 3dhp, h36m, ...; without, the open benchmark."
         ),
     ] = None,
-    split: Annotated[str | None, typer.Option("--split", metavar="NAME", help="Of the dataset.")] = None,
+    split: Annotated[str | None, typer.Option("--split", metavar="NAME", help="Split of the dataset.")] = None,
     protocol: Annotated[
         str | None,
         typer.Option("--protocol", metavar="NAME", help="See docs/protocols.md; without, the dataset's usual one."),
@@ -44,14 +44,14 @@ def evaluate(
         ),
     ] = None,
     batch: Annotated[
-        int | None, typer.Option("--batch", min=1, metavar="N", help="People the estimator sees at once; 32.")
+        int | None, typer.Option("--batch", min=1, metavar="N", help="People the estimator sees at once (default 32).")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=0, metavar="N", help="Threads that read pictures ahead; 2.")
+        int | None, typer.Option("--workers", min=0, metavar="N", help="Threads that read pictures ahead (default 2).")
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N people.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FOLDER", help="Keep the results of a dataset there.")
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Keep the results there, in a new folder.")
     ] = None,
     save_predictions: Annotated[
         bool, typer.Option("--save-predictions", help="Also predictions.npz, one row a person.")
@@ -64,8 +64,7 @@ def evaluate(
     """Measure the estimator on the splits of the open benchmark, or on a dataset by a published protocol."""
     given = {
         "--split": split, "--protocol": protocol, "--batch": batch, "--workers": workers, "--limit": limit,
-        "--out": out, "--save-predictions": save_predictions, "--agora-predictions": agora_predictions,
-        "--resume": resume,
+        "--save-predictions": save_predictions, "--agora-predictions": agora_predictions, "--resume": resume,
     }  # fmt: skip
     useless = [name for name, value in given.items() if value is not None and value is not False]
     if dataset is None and useless:
@@ -81,7 +80,7 @@ def evaluate(
     if dataset is None:
         from posegen import run as verbs
 
-        verbs.evaluate(settings, by=tuple(by or ()), console=screen.out())
+        verbs.evaluate(settings, by=tuple(by or ()), out=out, console=screen.out())
         return
     from posegen.datasets.sources import parse
     from posegen.scoring import stage

@@ -28,7 +28,7 @@ def export_dataset(
 ) -> None:
     """Write the samples of a run as pictures and an npz that other projects train on.
 
-    The pictures get looks as fine-tuning gives them, drawn anew: --set appearance.KEY=VALUE changes them.
+    The pictures get appearances as in fine-tuning, drawn anew: --set appearance.KEY=VALUE changes them.
     """
     from posegen.files import check_new
 

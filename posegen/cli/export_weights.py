@@ -25,7 +25,10 @@ def export_weights(
         str | None, typer.Option("--estimator", metavar="NAME", help="Whose weights FILE holds, if it does not tell.")
     ] = None,
 ) -> None:
-    """Write fine-tuned weights as the published code of the estimator loads them."""
+    """Write fine-tuned weights as the published code of the estimator loads them.
+
+    For SPIN, HybrIK and CLIFF with published weights; BlazePose's weights are the safetensors file itself.
+    """
     from posegen.files import check_new
 
     check_new(out, "-o")

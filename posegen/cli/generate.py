@@ -25,7 +25,7 @@ def generate(
     out: options.Out = None,
     resume: options.Resume = False,
 ) -> None:
-    """Generate a dataset where the estimator fails; fine-tune nothing."""
+    """Generate data on which the estimator fails; fine-tune nothing."""
     configuration = options.configure(
         recipe,
         assignments,

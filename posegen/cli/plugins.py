@@ -75,7 +75,7 @@ def info(
 def _rows(everything: bool) -> list[dict[str, Any]]:
     from posegen import assets
     from posegen.discovery import discover
-    from posegen.registry import registry
+    from posegen.registry import how_to_install, registry
 
     known, registered = registry(), assets.registered()
     rows = []
@@ -93,7 +93,7 @@ def _rows(everything: bool) -> list[dict[str, Any]]:
                 "distribution": component.distribution,
                 "version": "",
                 "status": "not installed",
-                "cause": f"pip install {component.distribution}",
+                "cause": how_to_install(component.distribution),
                 "summary": component.paper,
                 "licence": "",
                 "assets": list(component.assets),

@@ -16,7 +16,7 @@ def pretrain(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The weights: a .safetensors file.")],
     estimator: Annotated[
         str | None,
-        typer.Option("--estimator", metavar="NAME", help="The estimator to train.", show_default="spin"),
+        typer.Option("--estimator", metavar="NAME", help="The estimator to train.", show_default="hybrik"),
     ] = None,
     bank: Annotated[
         Path | None,
@@ -32,7 +32,7 @@ def pretrain(
     device: options.Device = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted training of --out.")] = False,
 ) -> None:
-    """Train an estimator from random weights on drawn people at chest height."""
+    """Train an estimator from random weights on drawn people seen from chest height."""
     from posegen.pretrain import settings as configuration
 
     if out.suffix != ".safetensors":

@@ -35,9 +35,9 @@ def _command(name: str, command: Any) -> Iterator[str]:
 
 def _parameter(parameter: Any) -> str:
     argument = parameter.param_type_name == "argument"
-    name = parameter.name.upper() if argument else ", ".join(parameter.opts)
+    name = (parameter.metavar or parameter.name.upper()) if argument else ", ".join(parameter.opts)
     value = f" {parameter.metavar}" if parameter.metavar and not argument else ""
-    shown = parameter.show_default if isinstance(parameter.show_default, str) else ""
+    shown = parameter.show_default if isinstance(parameter.show_default, str) else _plain(parameter.default)
     notes = [
         "required" if parameter.required else "",
         "repeatable" if getattr(parameter, "multiple", False) else "",
@@ -45,6 +45,11 @@ def _parameter(parameter: Any) -> str:
     ]
     suffix = "; ".join(note for note in notes if note)
     return f"- `{name}{value}`: {parameter.help}" + (f" ({suffix})" if suffix else "")
+
+
+def _plain(default: Any) -> str:
+    """A default that says something: not a switch that is off, nor an option that is not given."""
+    return "" if default in (None, False, ()) or callable(default) else str(getattr(default, "value", default))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def run(
     ] = False,
     resume: options.Resume = False,
 ) -> None:
-    """Generate data where the estimator fails, fine-tune it on them, and measure before and after."""
+    """Generate data on which the estimator fails, fine-tune it on that data, and measure it before and after."""
     configuration = options.configure(
         recipe,
         assignments,

@@ -20,7 +20,7 @@ def viewpoints(
         ),
     ],
     split: Annotated[
-        str | None, typer.Option("--split", help="Of every dataset.", show_default="each one's usual split")
+        str | None, typer.Option("--split", help="Split of every dataset.", show_default="each one's usual split")
     ] = None,
     axes: Annotated[
         str,
@@ -33,7 +33,7 @@ def viewpoints(
         Path, typer.Option("--out", metavar="FOLDER", help="Folder of the npz files and of the picture.")
     ] = Path("viewpoints"),
 ) -> None:
-    """Azimuth, elevation and roll of the camera as each person of a dataset is seen; an npz each, and a picture."""
+    """Find from which azimuth, elevation and roll each person is seen; write one npz per dataset and one picture."""
     if axes not in AXES:
         raise UsageError(f"--axes '{axes}' is not known", f"choose among {', '.join(AXES)}")
     if every < 1:

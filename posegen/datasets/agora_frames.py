@@ -1,6 +1,7 @@
 """AGORA's data frames (``*_withjv.pkl``): of each the few numbers that records need, small enough for an index.
 
-A file of the frame's kind is hundreds of megabytes, nearly all of it vertices. It is read once; pandas is not needed.
+A file of the frame's kind can be gigabytes, nearly all of it vertices. It is read once, in some three times as much
+memory; pandas is not needed.
 """
 
 from __future__ import annotations

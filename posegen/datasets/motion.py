@@ -24,15 +24,20 @@ def read_motion(source: str, rest: Tensor) -> list[Clip]:
     rest: (24,3) rest joints of the body that will take the poses. Raises UsageError for another source; AssetError,
     naming file and key, for files that cannot be used.
     """
-    name = source.partition(":")[0].partition("?")[0]
-    if name not in MOTION:
-        hint = nearest(name, MOTION) or "give amass, amass:PATH or bvh:PATH"
-        raise UsageError(f"real_poses = '{source}' names no motion data", hint)
-    found = parse(source)
+    name, found = check(source), parse(source)
     root = found.place()
     dataset: Any = Amass(root, **found.options) if name == "amass" else Bvh(root, rest=rest, **found.options)
     stride = max(1, math.ceil(len(dataset) / MOST_POSES))
     return [_thinned(clip, stride) for clip in dataset.clips()]
+
+
+def check(source: str) -> str:
+    """Whose motion it is; no file is looked for. Raises UsageError for another source, or an option that it has not."""
+    name = source.partition(":")[0].partition("?")[0]
+    if name not in MOTION:
+        hint = nearest(name, MOTION) or "give amass, amass:PATH or bvh:PATH"
+        raise UsageError(f"'{source}' names no motion data", hint)
+    return parse(source).name
 
 
 def _thinned(clip: Clip, stride: int) -> Clip:

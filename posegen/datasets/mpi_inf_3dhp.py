@@ -32,7 +32,7 @@ from posegen.datasets.mpi_inf_3dhp_train import (
     inside,
     tensor,
 )
-from posegen.datasets.records import Record
+from posegen.datasets.records import Record, part_of
 from posegen.errors import AssetError, UsageError, nearest
 from posegen.hdf5_file import Hdf5File
 
@@ -91,6 +91,7 @@ class Mpi3DHP:
         if not self._sequences:
             what = "TS1..TS6" if split == "test" else "S1..S8"
             raise AssetError(f"{root} has no {what}", "posegen assets set mpi-inf-3dhp FOLDER")
+        self.incomplete = part_of(len(self._sequences), len(SIZES)) if split == "test" else ""
         self._ends = np.cumsum([len(sequence) for sequence in self._sequences])
 
     def __len__(self) -> int:

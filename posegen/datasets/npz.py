@@ -28,11 +28,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from posegen.datasets.checked import finite
-from posegen.datasets.records import Record
+from posegen.datasets.records import Record, box_in_crop
 from posegen.errors import AssetError, UsageError
 from posegen.npz_file import NpzFile
 
-MARGIN = 1.2
 OPENPOSE_FACE = (0, 16, 15, 18, 17)  # nose, left eye, right eye, left ear, right ear: spin24's last five
 GENDERS = {"m": "male", "f": "female", "n": "neutral", "": "neutral"} | {g: g for g in ("male", "female", "neutral")}
 ORDERS = ("spin24", "smpl24")
@@ -71,7 +70,7 @@ Array = NDArray[Any]
 class Npz:
     """The rows of one npz: ``root`` is the file, or a folder with a single one. Images are looked for in its folder.
 
-    Arrays that are stored uncompressed stay on the disk; the others are read when first needed.
+    Arrays that are stored uncompressed stay on the disk; the others are read at once.
     part_order: ``spin24`` or ``smpl24``, where the file's name should not decide.
     Raises AssetError, naming file and key, for anything missing, damaged or of another unit, for an image outside
     the folder, and, when a record is asked for, for values that are no numbers.
@@ -217,11 +216,11 @@ class Npz:
     def _box(self, i: int) -> Tensor:
         unit = 1 if self.layout == "4d-humans" else 200
         centre = np.asarray(self._centres[i], dtype=np.float64)
-        half = float(np.max(np.asarray(self._scales[i], dtype=np.float64))) * unit / MARGIN / 2
-        box = finite(np.concatenate([centre - half, centre + half]), f"{self.path}: 'center' or 'scale' in row {i}")
-        if half <= 0:
+        side = np.max(np.asarray(self._scales[i], dtype=np.float64)) * unit
+        crop = _tensor(finite(np.append(centre, side), f"{self.path}: 'center' or 'scale' in row {i}"))
+        if side <= 0:
             raise self._error("scale", f"is not positive in row {i}")
-        return _tensor(box)
+        return box_in_crop(crop[:2], crop[2])
 
     def _check_scale(self) -> None:
         """The unit, by the middle of up to a thousand rows: nobody is 4,000 pixels tall, or 20."""

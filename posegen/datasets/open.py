@@ -28,24 +28,23 @@ ACROBATIC = ("humanoid3d_cartwheel", "humanoid3d_getup_faceup", "humanoid3d_spin
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """How one rendered split is drawn. elevation: degrees, None is uniform on the sphere. like: what it stands for."""
+    """How one rendered split is drawn. elevation: degrees, None is uniform on the sphere."""
 
     name: str
     subjects: tuple[str, ...]
     poses: str
     elevation: tuple[float, float] | None
     backgrounds: bool
-    like: str
 
 
 SPLITS = {
     s.name: s
     for s in (
-        Split("ind", ("s0",), "upright", (-5, 15), False, "what estimators are trained on"),
-        Split("usd", ("s0",), "all", None, False, "the paper's user-specific test"),
-        Split("ood_people", ("s4", "s5", "s6", "s7"), "all", None, True, "AGORA"),
-        Split("ood_action", ("s0", "s4"), "acrobatic", (-40, 10), False, "SKI-Pose"),
-        Split("validation", ("s0",), "validation", None, False, "`usd`, to choose settings by"),
+        Split("ind", ("s0",), "upright", (-5, 15), False),
+        Split("usd", ("s0",), "all", None, False),
+        Split("ood_people", ("s4", "s5", "s6", "s7"), "all", None, True),
+        Split("ood_action", ("s0", "s4"), "acrobatic", (-40, 10), False),
+        Split("validation", ("s0",), "validation", None, False),
     )
 }
 NAMES = (*SPLITS, "real")

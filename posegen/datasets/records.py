@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import torch
 from torch import Tensor
+
+HALF = torch.tensor([3 / 4 / 1.1, 1 / 1.2]) / 2  # of a box, in sides of the published crop
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,27 @@ class Record:
     groups: Mapping[str, str] = field(default_factory=dict)
 
 
+def box_in_crop(centre: Tensor, side: Tensor) -> Tensor:
+    """The box (4,) of somebody of whom only the published square crop is known: centre (2,) and side () pixels.
+
+    It is as high as the crop without SPIN's margin of 1.2, and as wide as CLIFF, whose crop is 3 to 4 with a margin of
+    1.1, may find it without making its own crop any higher than the published one.
+    """
+    return torch.cat([centre - side * HALF, centre + side * HALF])
+
+
+def part_of(found: int, published: int) -> str:
+    """``20 of 24 sequences``, or nothing where all are there."""
+    return f"{found} of {published} sequences" if found < published else ""
+
+
 class Dataset(Protocol):
     """Lazy: constructing one reads an index at most, ``__getitem__`` reads one record, and no images.
 
     ``diagonal``, where a dataset has it and it is true: labels are of whole pictures' cameras whose focal length is the
     picture's diagonal, so that records need no ``intrinsics`` to tell where a person is seen from.  ``cut``, as well:
     its pictures were drawn or cut around a person, so that no estimator is told where in one somebody stands.
+    ``incomplete``, as well: which part of the published split is there, as ``part_of`` says it, or nothing.
     """
 
     name: str

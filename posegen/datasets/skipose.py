@@ -23,12 +23,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from posegen.datasets.checked import finite, rotations
-from posegen.datasets.records import Record
+from posegen.datasets.records import Record, box_in_crop
 from posegen.errors import AssetError, UsageError, nearest
 from posegen.hdf5_file import Hdf5File
 
 SIDE = 256
-CROP = 1.2  # the published crop is the whole image: 1.2 times this box
 LEG = (0.6, 1.1)  # metres from hip to ankle, over the knee
 SPLITS = ("test", "train")
 _REPAIR = "is it the released labels.h5? download it again"
@@ -79,11 +78,10 @@ class SkiPose:
         seq, cam, frame, subject = (int(self._numbers[key][index]) for key in ("seq", "cam", "frame", "subj"))
         intrinsics = self._intrinsics[index] * SIDE
         intrinsics[2] = (0, 0, 1)  # some rows of the file scale this as well
-        half = SIDE / CROP / 2
         return Record(
             key=f"seq_{seq:03d}/cam_{cam:02d}/{frame:06d}",
             image=self.folder / f"seq_{seq:03d}" / f"cam_{cam:02d}" / f"image_{frame:06d}.png",
-            box=torch.tensor([SIDE / 2 - half, SIDE / 2 - half, SIDE / 2 + half, SIDE / 2 + half]),
+            box=box_in_crop(torch.full((2,), SIDE / 2), torch.tensor(float(SIDE))),  # the published crop is the picture
             joints=_float(self._joints[index]),
             joint_set="ski17",
             keypoints=_float(self._points[index] * SIDE),

@@ -26,18 +26,19 @@ from torch import Tensor
 from posegen.datasets.checked import REPAIR, Array
 from posegen.datasets.index import indexed
 from posegen.datasets.recent import Recent
-from posegen.datasets.records import Record
+from posegen.datasets.records import Record, part_of
 from posegen.datasets.threedpw_sequence import read_sequence
 from posegen.errors import AssetError, UsageError, nearest
 from posegen.geometry import rotmat_to_rotvec, rotvec_to_rotmat
 
-SPLITS = ("test", "validation", "train")
+SPLITS = {"test": 24, "validation": 12, "train": 24}  # and how many sequences each has
 
 
 class ThreeDPW:
     """One split, lazily: a scan of its sequences is kept between runs, and four sequences are held at a time.
 
-    skipped: how many person-frames are left out, for ``campose_valid`` and for want of a detection.
+    skipped: how many person-frames are left out, for ``campose_valid`` and for want of a detection.  incomplete: which
+    part of the published split is there, where some is missing.
     progress: called with the number of files that were scanned and of all files.
     Raises UsageError for another split; AssetError, naming file and key, for a folder or file that is not 3DPW's.
     """
@@ -46,7 +47,9 @@ class ThreeDPW:
 
     def __init__(self, root: Path, split: str, *, progress: Callable[[int, int], None] | None = None) -> None:
         if split not in SPLITS:
-            raise UsageError(f"3DPW has no split '{split}'", nearest(split, SPLITS) or f"splits: {', '.join(SPLITS)}")
+            raise UsageError(
+                f"3DPW has no split '{split}'", nearest(split, tuple(SPLITS)) or f"splits: {', '.join(SPLITS)}"
+            )
         self.split, self._images = split, Path(root) / "imageFiles"
         folder = Path(root) / "sequenceFiles" / split
         self._files = sorted(folder.glob("*.pkl"))
@@ -54,6 +57,7 @@ class ThreeDPW:
             raise AssetError(
                 f"{folder} holds no .pkl file", "posegen assets set 3dpw PATH, the folder that holds sequenceFiles"
             )
+        self.incomplete = part_of(len(self._files), SPLITS[split])
         self._sequences = Recent(read_sequence)
 
         def scan() -> list[Any]:

@@ -33,6 +33,7 @@ from posegen.protocols import BodySource
 from posegen.types import Camera, Views
 
 FORMAT = "see docs/fit.md for what the folder holds"
+KEYS = ("poses", "pelvis", "rest_joints", "betas", "clip")  # of a table of poses; others are left alone
 HELD_OUT = 10  # every tenth pose is held out where the folder does not say which
 LARGEST = 4096  # pixels of a side
 
@@ -184,7 +185,7 @@ def _table(path: Path) -> dict[str, Any]:
     if path.suffix == ".json":
         return _json(path)
     file = NpzFile(path)
-    return {key: file.read(key, *file.shape(key)) for key in file.keys}
+    return {key: file.read(key, *file.shape(key)) for key in KEYS if key in file}
 
 
 def _pictures(folder: Path, names: list[str]) -> tuple[Tensor, Tensor]:

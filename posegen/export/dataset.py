@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +12,12 @@ from PIL import Image
 from rich.console import Console
 
 from posegen.appearance import Appearance
-from posegen.assemble import assemble
+from posegen.assemble import Parts, assemble
 from posegen.checkpoint import save_arrays
 from posegen.datasets import generated
 from posegen.errors import AssetError, UsageError
 from posegen.export import humans, spin
-from posegen.export.people import People, people, together
+from posegen.export.people import People, check_joints, people, together
 from posegen.files import disk_error
 from posegen.rundir import RunDirectory
 from posegen.seeding import stream
@@ -44,28 +45,34 @@ def export(settings: Settings, run: Path, out: Path, layout: str, console: Conso
         raise UsageError(f"{run} has no generated samples", "give the --out of posegen run or posegen generate")
     counts = [generated.describe(folder)[0] for folder in folders]
     parts = assemble(settings, finetunes=False)
+    for folder in folders:  # before anything is written
+        for i in generated.read_labels(folder, joint_set=parts.estimator.joint_set)["person"].unique().tolist():
+            check_joints(_body(parts, generated.people(folder), i, folder))
     looks = Appearance(settings.appearance, parts.photos.backgrounds("train"))
     found: list[People] = []
     with Track(None, console).phase("export", sum(counts)) as phase, ThreadPoolExecutor(2) as pool:
         for folder in folders:
             samples = generated.load(folder, joint_set=parts.estimator.joint_set)
             there = generated.people(folder)
-            if int(samples.person.max()) >= len(there):
-                raise AssetError(f"{folder / 'dataset.json'} does not name all of its people", generated.REPAIR)
             names = [f"images/{folder.name}-{i:06d}.jpg" for i in range(len(samples))]
             rng = stream(settings.seed, "export", folder.name)
             for index in torch.arange(len(samples)).split(BATCH):
                 pictures = generated.to_bytes(looks.compose(samples[index].render(), rng)).permute(0, 2, 3, 1).numpy()
                 list(pool.map(_write, [out / names[i] for i in index], [Image.fromarray(p) for p in pictures]))
                 phase.advance(by=len(index))
-            for i, who in enumerate(there):
+            for i in samples.person.unique().tolist():
                 of_one = (samples.person == i).nonzero()[:, 0]
-                if len(of_one):
-                    body: Body = (parts.person(who) if i else parts.renderer).body
-                    found.append(people(samples[of_one], body, [names[k] for k in of_one]))
+                found.append(people(samples[of_one], _body(parts, there, i, folder), [names[k] for k in of_one]))
     file = out / f"{layout}.npz"
     save_arrays(file, LAYOUTS[layout](together(found)))
     return file
+
+
+def _body(parts: Parts, people: Sequence[str], person: int, folder: Path) -> Body:
+    """Whose pictures these are, by a number; 0 is the run's own person."""
+    if person >= len(people):
+        raise AssetError(f"{folder / 'dataset.json'} does not name all of its people", generated.REPAIR)
+    return (parts.person(people[person]) if person else parts.renderer).body
 
 
 def _write(path: Path, picture: Image.Image) -> None:

@@ -50,19 +50,23 @@ class People:
         return np.asarray(MARGIN * (self.box[:, 2:] - self.box[:, :2]).max(1), dtype=np.float32)
 
 
+def check_joints(body: Body) -> None:
+    """Raises UsageError for a body with none of the joints that these files have."""
+    if not any(source in body.joint_sets for source in SOURCES):
+        raise UsageError(
+            f"the body of {body.arrays.source} gives neither {' nor '.join(SOURCES)}, the joints of these files",
+            "draw people of the open body: a subject that was fitted with betas, or a starter subject",
+        )
+
+
 def people(samples: Samples, body: Body, images: list[str]) -> People:
-    """Samples of one person and where their pictures are. Raises UsageError for a body with none of the joints."""
+    """Samples of one person, whose body ``check_joints`` passes, and where their pictures are."""
     theta, view, n = samples.theta, samples.view, len(samples)
     joints, known = torch.zeros(n, len(JOINTS), 3), torch.zeros(len(JOINTS), dtype=torch.bool)
     for name in (source for source in SOURCES if source in body.joint_sets):
         there = [JOINTS.joints.index(joint) for joint in JOINT_SETS[name].joints]
         joints[:, there] = body.joints(theta.to(body.device), view.to(body.device), name).cpu()
         known[there] = True
-    if not known.any():
-        raise UsageError(
-            f"the body of {body.arrays.source} gives neither {' nor '.join(SOURCES)}, the joints of these files",
-            "draw people of the open body, or register smpl-neutral and its regressors: posegen assets list",
-        )
     pixels = (joints + samples.pelvis[:, None]) @ samples.intrinsics.transpose(-1, -2)
     points = pixels[..., :2] / pixels[..., 2:]
     side = torch.tensor(samples.image.shape[:-3:-1])

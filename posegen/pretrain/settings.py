@@ -20,13 +20,13 @@ class BankSettings(Options):
     """The pictures. All that is drawn once is said here: estimators with the same bank learn from the same pictures."""
 
     pictures: PositiveInt = 40_000
-    """How many are drawn from the motion's training clips."""
+    """Pictures drawn from the motion's training clips."""
     validation: PositiveInt = 600
-    """How many are drawn from its validation clips, to measure on."""
+    """Pictures drawn from the motion's validation clips, to measure on."""
     size: Side = 128
     """Side of a picture, pixels; the person fills two thirds of it."""
     subjects: Annotated[tuple[str, ...], Field(min_length=1)] = ("s0", "s1", "s2", "s3")
-    """Who stands in them, drawn by the mesh renderer, in equal shares."""
+    """Who stands in the pictures, drawn by the mesh renderer, in equal shares."""
     distance: Distance = 4.0
     """Metres from the camera to the pelvis."""
     roll: NonNegativeFloat = 5.0
@@ -36,7 +36,8 @@ class BankSettings(Options):
     blend: Share = 0.3
     """Share of poses that lie between two."""
     bend: NonNegativeFloat = 0.3
-    """Largest standard deviation of a joint's own turn on top of that, radians: a few clips hold few poses."""
+    """Largest standard deviation of a random turn of every joint on top of a pose, radians: a few clips hold few
+    poses."""
 
 
 class LooksSettings(AppearanceSettings):
@@ -57,19 +58,20 @@ class LooksSettings(AppearanceSettings):
 
 
 class LossSettings(Options):
-    """Weights of the losses; those of what an estimator does not say are left out."""
+    """Weights of the losses; the loss of what an estimator does not predict is left out."""
 
     joints: NonNegativeFloat = 1.0
-    """Mean distance of root-centred joints, metres."""
+    """Weight of the mean distance of root-centred joints, metres."""
     rotations: NonNegativeFloat = 0.1
-    """Mean squared difference of the rotation matrices of root and body."""
+    """Weight of the mean squared difference of the rotation matrices of root and body."""
     betas: NonNegativeFloat = 0.001
-    """Mean squared difference of the shape's betas."""
+    """Weight of the mean squared difference of the shape's betas."""
     points: NonNegativeFloat = 0.1
-    """Mean distance of the joints that the weak-perspective camera projects, in halves of the crop's side."""
+    """Weight of the mean distance of the joints that the weak-perspective camera projects, in halves of the crop's
+    side."""
     heatmaps: NonNegativeFloat = 0.5
-    """Mean cross entropy of the joints' places along each axis of a heatmap. It teaches from the first step, where the
-    expected place has next to no gradient."""
+    """Weight of the mean cross entropy of the joints' places along each axis of a heatmap. It teaches from the first
+    step, where the expected place has next to no gradient."""
 
 
 class Pretraining(Options):
@@ -79,12 +81,12 @@ class Pretraining(Options):
     """Seed of every random draw."""
     device: str = "cpu"
     """Where to compute: cpu, cuda, cuda:1, ..."""
-    estimator: Selection = Selection(name="spin")
+    estimator: Selection = Selection(name="hybrik")
     motion: Selection = Selection(name="starter")
     photos: Selection = Selection(name="starter")
     start: Annotated[tuple[Path, ...], BeforeValidator(lambda given: [given] if isinstance(given, str) else given)] = ()
-    """Weights whose layers of the same names and shapes this one starts from: its own, or another estimator's for the
-    backbone. Of several files the later win: ["spin.safetensors", "hybrik.safetensors"]."""
+    """Weights from which layers of the same names and shapes start: the estimator's own, or another's for the backbone.
+    Of several files the later win: ["spin.safetensors", "hybrik.safetensors"]."""
     epochs: PositiveInt = 8
     """Passes over the pictures."""
     batch: PositiveInt = 32
@@ -99,7 +101,7 @@ class Pretraining(Options):
     shift: NonNegativeFloat = 0.05
     """Largest error of the person's box, as a share of its longer side."""
     zoom: Share = 0.1
-    """Largest error of the box's size, as a share of it."""
+    """Largest error of the size of the person's box, as a share of it."""
     bank: BankSettings = BankSettings()
     loss: LossSettings = LossSettings()
     appearance: LooksSettings = LooksSettings()

@@ -100,6 +100,8 @@ def _untrained(settings: Pretraining, device: torch.device) -> tuple[PoseEstimat
             f"estimator '{name}' cannot start from random weights: it has no option 'weights'",
             "posegen pretrain --estimator spin, hybrik or cliff",
         )
+    if settings.estimator.options.get("checkpoint"):
+        raise UsageError("pretraining starts from random weights, not from estimator.checkpoint", "--set start=FILE")
     selection = Selection(name=name, options={**settings.estimator.options, "weights": "untrained"})
     with torch.random.fork_rng():
         seed_torch(settings.seed, "pretrain", "weights")

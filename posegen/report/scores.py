@@ -35,6 +35,8 @@ def show(result: Mapping[str, Any], by: Sequence[str], console: Console) -> None
     people = f"{result['people']} people"
     if result["judged"] < result["of"]:
         people += f" (the first {result['judged']} of {result['of']}: not the protocol's number)"
+    if result["incomplete"]:
+        people += f" ({result['incomplete']} are there: not the protocol's number)"
     say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     estimator = summary.title(result["estimator"], result.get("weights", ""))
     say(f"{estimator} on {result['dataset']} {result['split']}: {people}")

@@ -262,7 +262,8 @@ PROTOCOLS: dict[str, EvaluationProtocol] = {
         EvaluationProtocol(
             "3dpw/challenge",
             "all 24 SMPL joints, both about the pelvis; PCK: at most 50 mm, AUC: area under PCK over 0 to 199 mm, both "
-            "of the 12 limb joints; MPJAE: global rotations of 9 joints; mean over people (3DPW challenge 2020)",
+            "of the 12 limb joints; MPJAE: global rotations of 9 joints; mean over people of the split, where the "
+            "challenge has those of all three (3DPW challenge 2020)",
             "smpl24",
             challenge_3dpw,
         ),
@@ -286,16 +287,16 @@ PROTOCOLS: dict[str, EvaluationProtocol] = {
         ),
         EvaluationProtocol(
             "3dhp/official",
-            "17 joints, the universal skeleton, both about the pelvis; PCK: nearer than 150 mm, AUC: mean PCK over 0, "
-            "5, ..., 150 mm, both of 14 joints (no pelvis, spine, head); PA-PCK after alignment of those 14; all "
-            "frames of all sequences pooled (Mehta et al. 2017)",
+            "17 joints, of the universal skeleton unless skeleton=real asks for another, both about the pelvis; PCK: "
+            "nearer than 150 mm, AUC: mean PCK over 0, 5, ..., 150 mm, both of 14 joints (no pelvis, spine, head); "
+            "PA-PCK after alignment of those 14; all frames of all sequences pooled (Mehta et al. 2017)",
             "3dhp17",
             official_3dhp,
         ),
         EvaluationProtocol(
             "3dhp/spin",
-            "17 joints, the universal skeleton, both about the pelvis; people with a joint outside the image are left "
-            "out; mean over people (Kolotouros et al. 2019)",
+            "17 joints, of the universal skeleton unless skeleton=real asks for another, both about the pelvis; people "
+            "with a joint outside the image are left out; mean over people (Kolotouros et al. 2019)",
             "3dhp17",
             spin_3dhp,
             keep=whole_in_image,

@@ -163,6 +163,7 @@ class _Evaluation:
             "protocol": self.protocol.name,
             "judged": people,
             "of": len(self.dataset),
+            "incomplete": getattr(self.dataset, "incomplete", ""),
         }
 
     def columns(self, judge: Judge, folder: Folder | None, total: int) -> tuple[Columns, dict[str, int]]:

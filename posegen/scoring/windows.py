@@ -19,7 +19,7 @@ from posegen.datasets.records import Record
 from posegen.errors import AssetError
 
 REACH = 2.0
-"""A window's side over the person's longer side: more than any estimator's crop."""
+"""A window's side over the person's longer side: that of the largest crop, CLIFF's with a scale of 1.5."""
 GRID = 32
 """Windows begin at multiples of this, so that an estimator's pyramid of shrunk copies is that of the whole picture."""
 AHEAD = 3  # pictures read ahead by each thread

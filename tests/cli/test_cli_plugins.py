@@ -81,7 +81,10 @@ def test_a_missing_asset_names_its_command(command, tiny):
 @pytest.mark.usefixtures("without_spin")
 def test_all_lists_what_could_be_installed(posegen):
     row = rows(posegen("plugins", "list", "--all", "--json"))["estimator", "spin", "posegen-spin"]
-    assert (row["status"], row["cause"]) == ("not installed", "pip install posegen-spin")
+    assert (row["status"], row["cause"]) == (
+        "not installed",
+        "pip install ./plugins/posegen-spin  # in a checkout of PoseGen",
+    )
 
 
 def test_info_shows_options_with_type_default_and_description(command, tiny):
@@ -122,7 +125,7 @@ def test_info_of_what_is_not_there(posegen):
     ended = posegen("plugins", "info", "blazepos")
     assert ended.code == 4 and "did you mean 'blazepose'?" in ended.err
     ended = posegen("plugins", "info", "spin")
-    assert ended.code == 4 and "pip install posegen-spin" in ended.err
+    assert ended.code == 4 and "pip install ./plugins/posegen-spin  # in a checkout of PoseGen" in ended.err
     ended = posegen("plugins", "info", "mesh", "--kind", "rendere")
     assert ended.code == 2 and "did you mean 'renderer'?" in ended.err
 

@@ -86,7 +86,7 @@ def test_what_is_not_installed_says_how_to_install_it(posegen, monkeypatch, tmp_
     assert ended.code == 4
     assert ended.err.splitlines()[:2] == [
         "error: estimator 'spin' is not installed",
-        "hint: pip install posegen-spin",
+        "hint: pip install ./plugins/posegen-spin  # in a checkout of PoseGen",
     ]
 
 

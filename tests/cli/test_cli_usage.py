@@ -26,6 +26,8 @@ from posegen.cli.main import app
         ("run --set estimator.variant=huge", "estimator.variant = 'huge' (--set) is not one of", "variant = 'lite'"),
         ("run --replay foo", "retain.dataset (--replay): there is no dataset 'foo'", "choose among 3dpw"),
         ("evaluate --set evaluate.splits=['usdd']", "evaluate.splits (--set): no split 'usdd'", "did you mean 'usd'?"),
+        ("run --dry-run --real-poses nonsense", "real_poses (--real-poses): 'nonsense' names no motion", "amass:PATH"),
+        ("run --dry-run --real-poses amass:x?split=train", "real_poses (--real-poses): dataset 'amass' has no", ""),
         ("run --set evaluate.splits=[]", "evaluate.splits (--set): there is nothing to measure", "ind, usd"),
         ("evaluate --set evaluate.splits=[] --set evaluate.datasets=['3dpw']", "evaluate.splits is empty", "--dataset"),
         ("assets info cliff-checkpoin", "there is no asset 'cliff-checkpoin'", "did you mean 'cliff-checkpoint'?"),

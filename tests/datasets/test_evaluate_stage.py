@@ -211,6 +211,7 @@ def test_a_part_of_a_dataset_is_not_called_the_protocols_number(data):
     root, _, oracle = data
     _, text = spoken(Request(Source("3dpw", root), protocol="3dpw/limbs", limit=3), oracle)
     assert "the first 3 of 9: not the protocol's number" in text
+    assert "of 24 sequences are there: not the protocol's number" in text
 
 
 def oracle_of(folder):

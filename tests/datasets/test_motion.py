@@ -65,7 +65,7 @@ def test_more_poses_than_memory_should_hold_are_thinned_evenly(tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("source", "error", "message", "hint"),
     [
-        ("3dpw:x", UsageError, "real_poses = '3dpw:x' names no motion data", "give amass"),
+        ("3dpw:x", UsageError, "'3dpw:x' names no motion data", "give amass"),
         ("amas:x", UsageError, "names no motion data", "did you mean 'amass'?"),
         ("", UsageError, "names no motion data", "give amass"),
         ("bvh", UsageError, "no registered place", "bvh:PATH"),

@@ -3,6 +3,9 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
+from posegen_cliff.estimator import Cliff
+from posegen_spin.estimator import Spin
 
 from posegen.body.joints import JOINT_SETS
 from posegen.datasets.npz import Npz
@@ -73,7 +76,18 @@ def test_the_box_has_spins_margin_taken_off(tmp_path):
     content = spin()
     for record, centre, scale in zip(opened(tmp_path, content), content["center"], content["scale"], strict=True):
         np.testing.assert_allclose((record.box[:2] + record.box[2:]) / 2, centre, rtol=1e-5)
-        np.testing.assert_allclose((record.box[2:] - record.box[:2]) * 1.2, 200 * scale, rtol=1e-5)
+        np.testing.assert_allclose((record.box[3] - record.box[1]) * 1.2, 200 * scale, rtol=1e-5)
+
+
+@pytest.mark.parametrize("estimator", [Spin, Cliff])
+def test_a_crop_is_as_high_as_the_published_one(tmp_path, estimator):
+    """Also CLIFF's, which is 3 to 4 and has another margin."""
+    content = spin()
+    made = estimator(estimator.Options(weights="untrained"))
+    boxes = torch.stack([record.box for record in opened(tmp_path, content)])
+    middle, side = made.square(boxes)
+    np.testing.assert_allclose(middle, content["center"], rtol=1e-5)
+    np.testing.assert_allclose(side, 200 * content["scale"], rtol=1e-5)
 
 
 def test_part_of_cliffs_files_is_in_smpls_order_though_the_keys_are_spins(tmp_path):
@@ -106,7 +120,7 @@ def test_genders_are_spelt_in_many_ways_and_an_unknown_one_is_a_question(tmp_pat
 
 def test_scale_is_in_pixels_in_4d_humans_and_over_200_in_the_others(tmp_path):
     record = opened(tmp_path, humans())[0]
-    np.testing.assert_allclose((record.box[2:] - record.box[:2]) * 1.2, 240, rtol=1e-5)
+    np.testing.assert_allclose((record.box[3] - record.box[1]) * 1.2, 240, rtol=1e-5)
     both = humans() | {"scale": np.stack([humans()["scale"], humans()["scale"] / 2], 1)}
     np.testing.assert_array_equal(opened(tmp_path, both)[0].box, record.box)
 

@@ -238,6 +238,12 @@ class TestDirectory:
         with pytest.raises(UsageError, match="is of posegen run"):
             finetune(settings(), whole, dataset=whole / ROUND, resume=True)
         assert not (whole / "samples.json").exists()
+        begun = tmp_path / "begun"  # a run without a generator, which was stopped before anything was learned
+        begun.mkdir()
+        for name in ("run.toml", "before.json"):
+            shutil.copy(whole / name, begun)
+        with pytest.raises(UsageError, match="is of posegen run"):
+            finetune(settings(), begun, dataset=whole / ROUND, resume=True)
 
     def test_a_run_is_not_overwritten(self, out: Path) -> None:
         before = files(out)

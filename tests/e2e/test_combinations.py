@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from pathlib import Path
 
@@ -58,6 +59,14 @@ def test_the_choices_lead_to_different_data(tmp_path: Path) -> None:
         drawn.append(generated.load(folder, joint_set="smpl24").view)
     for one, other in itertools.combinations(drawn, 2):
         assert not torch.allclose(one, other, atol=1e-4)
+
+
+def test_figures_of_the_open_benchmark_are_kept_where_it_is_asked(tmp_path: Path) -> None:
+    found = evaluate(settings(), by=("roll",), out=tmp_path / "kept")
+    kept = json.loads((tmp_path / "kept" / "result.json").read_text(encoding="utf-8"))
+    assert kept["splits"] == found and set(kept["by"]) == set(found) and kept["settings"]["seed"] == 0
+    with pytest.raises(UsageError, match="is not empty"):
+        evaluate(settings(), out=tmp_path / "kept")
 
 
 @pytest.mark.parametrize("estimator", ["opaque", "tiny"])

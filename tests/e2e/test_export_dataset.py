@@ -74,7 +74,7 @@ def test_what_is_read_back_is_what_was_drawn(run: Path, exported: Path) -> None:
         assert record.box is not None and original.box is not None
         middle, side = ((b[:2] + b[2:]) / 2 for b in (record.box, original.box)), original.box[2:] - original.box[:2]
         torch.testing.assert_close(*middle, atol=1e-3, rtol=0)
-        torch.testing.assert_close(record.box[2] - record.box[0], side.max(), atol=1e-3, rtol=0)
+        torch.testing.assert_close(record.box[3] - record.box[1], side.max(), atol=1e-3, rtol=0)
 
 
 def test_poses_are_true_and_no_shape_is_claimed(run: Path, exported: Path) -> None:
@@ -108,6 +108,16 @@ def test_the_command(run: Path, tmp_path: Path, command) -> None:
         ended = command("export-dataset", str(source), "-o", str(out))
         assert ended.returncode == 2 and says in ended.stderr
     assert not (tmp_path / "new").exists()
+
+
+def test_people_without_these_joints_are_refused_before_anything_is_written(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As somebody who was fitted with ``rest_joints`` alone."""
+    monkeypatch.setattr("posegen.export.people.SOURCES", ("blazepose34",))
+    with pytest.raises(UsageError, match="gives neither") as caught:
+        export(settings(**COMPANY), run, tmp_path / "out", "spin")
+    assert "betas" in caught.value.hint and not (tmp_path / "out").exists()
 
 
 def test_a_run_that_drew_nothing_yet(tmp_path: Path) -> None:

@@ -152,25 +152,25 @@ def test_score_function_estimates_the_gradient_without_bias() -> None:
     assert (error < 0.1).all()
 
 
-def test_surprise_is_least_where_the_mean_of_the_probabilities_is_the_place() -> None:
+def test_cross_entropy_is_least_where_the_mean_of_the_probabilities_is_the_place() -> None:
     """Over all distributions of eight bins it is least at one whose mean is the place, and is that one's entropy."""
     place = torch.tensor([[0.3, 0.0, 0.875, 0.999]])
     logits = torch.zeros(1, 4, 8, requires_grad=True)
     adam = torch.optim.Adam([logits], lr=0.1)
     for _ in range(400):
         adam.zero_grad()
-        losses.surprise(logits.softmax(-1), place).sum().backward()
+        losses.cross_entropy(logits.softmax(-1), place).sum().backward()
         adam.step()
     p = logits.detach().softmax(-1)
     mean = (p * torch.arange(8) / 8).sum(-1)
     torch.testing.assert_close(mean, place.clamp(max=0.875), rtol=0, atol=2e-3)  # the last bin stands for 7 / 8
     entropy = -(p * (p + 1e-6).log()).sum(-1)
-    torch.testing.assert_close(losses.surprise(p, place), entropy, rtol=0, atol=2e-2)
+    torch.testing.assert_close(losses.cross_entropy(p, place), entropy, rtol=0, atol=2e-2)
 
 
-def test_surprise_by_hand() -> None:
+def test_cross_entropy_by_hand() -> None:
     p = torch.tensor([[[0.1, 0.2, 0.3, 0.4]]])
-    one, two = losses.surprise(p, torch.tensor([[0.5]])), losses.surprise(p, torch.tensor([[0.3125]]))
+    one, two = losses.cross_entropy(p, torch.tensor([[0.5]])), losses.cross_entropy(p, torch.tensor([[0.3125]]))
     assert one.item() == pytest.approx(-math.log(0.3), abs=1e-5)  # bin 2 of 4
     assert two.item() == pytest.approx(-0.75 * math.log(0.2) - 0.25 * math.log(0.3), abs=1e-5)  # bin 1.25
 
@@ -209,7 +209,7 @@ def test_heatmaps_by_hand_where_the_places_are_known() -> None:
     away = 0.5 + (truth.joints - truth.joints[:, :1])[..., 2] / 2.0
     wanted = [
         sum(
-            losses.surprise(p[i : i + 1, j : j + 1], place[i : i + 1, j : j + 1]).item()
+            losses.cross_entropy(p[i : i + 1, j : j + 1], place[i : i + 1, j : j + 1]).item()
             for p, place in zip(
                 (seen.across, seen.down, seen.away), (*(0.5 + truth.place).unbind(-1), away), strict=True
             )
@@ -251,6 +251,6 @@ def test_what_nobody_knows_teaches_nothing() -> None:
 
 def test_what_leaves_its_range_counts_squared() -> None:
     theta, low, high = torch.zeros(2, 23, 3), torch.full((23, 3), -0.5), torch.full((23, 3), 1.0)
-    assert losses.beyond(theta, low, high) == 0
+    assert losses.joint_limits(theta, low, high) == 0
     theta[0, 4, 1], theta[0, 7, 0], theta[1, 0, 2] = -0.7, 1.0, 2.0
-    assert losses.beyond(theta, low, high).item() == pytest.approx((0.2**2 + 1.0**2) / 2)
+    assert losses.joint_limits(theta, low, high).item() == pytest.approx((0.2**2 + 1.0**2) / 2)

@@ -99,9 +99,8 @@ def test_the_benchmark_is_as_described():
         background = "test photographs" if split.backgrounds else "white"
         cells = (
             f"`{split.name}`", ", ".join(split.subjects), f"{split.poses}, {frames} frames", elevation, background,
-            split.like,
         )  # fmt: skip
-        assert f"| {' | '.join(cells)} |" in page
+        assert f"| {' | '.join(cells)} | " in page
     assert f"{len(photos.people('test'))} photographs" in page
     assert f"{len(photos.people('train'))} photographs" in page
     assert f"{benchmark.DISTANCE:g} m from the pelvis" in page and f"{benchmark.SIZE} x {benchmark.SIZE}" in page

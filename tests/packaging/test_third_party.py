@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import pkgutil
+import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 from pathlib import Path
 
 import pytest
 from documents import ROOT, files
+
+import posegen as core
 
 PROJECT = files(ROOT / "docs" / "plugins.md")
 
@@ -94,3 +99,15 @@ def test_it_runs_by_name(python, tmp_path):
     weights = tmp_path / "out" / "estimator.safetensors"
     small = ["--set", "estimator.width=3", "--set", "evaluate.samples=2", "--set", "evaluate.splits=['ind']"]
     assert "ind" in posegen(python, "evaluate", "--estimator", "tiny", "--checkpoint", str(weights), *small)
+
+
+def test_plugins_may_import_what_is_public_and_the_linter_refuses_the_rest():
+    """docs/plugins.md lists the public names; every other module of the core is forbidden to ours, as to others."""
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (contract,) = (c for c in linter["contracts"] if c["name"].startswith("Plugins import only"))
+    forbidden = {name.removeprefix("posegen.") for name in contract["forbidden_modules"]}
+    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    rule = page.partition("Import only the core's public names: ")[2].partition(" The rest")[0]
+    public = set(re.findall(r"`(?:posegen)?\.(\w+)`", rule)) | {"hookspecs"}  # whose names are those of `posegen`
+    modules = {module.name for module in pkgutil.iter_modules(core.__path__)} | {"recipes"}
+    assert public | forbidden == modules - {"__main__"} and not public & forbidden

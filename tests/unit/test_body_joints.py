@@ -34,15 +34,6 @@ def test_a_mirror_image_exchanges_every_sided_joint_once(joints):
     assert not any("left" in name or "right" in name for name in middle)
 
 
-@by_name
-def test_bones_join_known_joints_and_mirror(joints):
-    swap = {i: j for pair in joints.left_right for i, j in (pair, pair[::-1])}
-    bones = {frozenset(edge) for edge in joints.edges}
-    assert len(bones) == len(joints.edges)
-    assert {frozenset(swap.get(i, i) for i in bone) for bone in bones} == bones
-    assert {i for bone in bones for i in bone} <= set(range(len(joints)))
-
-
 def test_published_tables():
     smpl = JOINT_SETS["smpl24"].joints
     assert [smpl[PARENTS[smpl.index(j)]] for j in ("left_knee", "left_collar", "head")] == [

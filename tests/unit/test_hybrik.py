@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from posegen_hybrik.estimator import Hybrik
-from posegen_hybrik.lifting import EXTENT, centre_of, depth_by_size, lift, scale_at
+from posegen_hybrik.lifting import EXTENT, depth_by_size, lift, scale_at
 from posegen_hybrik.network import HybrikNet, Seen
 from posegen_hybrik.open_body import open_skeleton
 from posegen_hybrik.solve import solve
@@ -104,16 +104,19 @@ def test_the_camera_projects_the_pelvis_to_where_it_was_seen() -> None:
     torch.testing.assert_close(pelvis, 2 * solved.seen.uvd[:, 0, :2], rtol=0, atol=1e-5)
 
 
-def test_without_a_camera_the_pelvis_is_where_the_skeleton_has_the_bodys_size() -> None:
+@pytest.mark.parametrize("aside", [0.0, 1.5])
+def test_without_a_camera_the_pelvis_is_where_the_skeleton_has_the_bodys_size(aside: float) -> None:
     body = OpenBody(OpenBody.Options()).body()
     theta = 0.3 * torch.randn(5, 23, 3, generator=torch.Generator().manual_seed(0))
     joints = body.joints(theta, from_spherical(torch.linspace(-3, 3, 5), torch.linspace(-1, 1, 5)))
     depth = torch.tensor([2.0, 3.0, 5.0, 8.0, 20.0])
     uvd = seen_of(joints, depth, torch.zeros(5, 23, 2)).uvd
+    centre = torch.tensor([[aside, -aside / 2]]).expand(5, 2)
+    seen = torch.cat([uvd[..., :2] - centre[:, None], uvd[..., 2:]], dim=-1)  # in a crop aside of the picture's middle
     rest = body.rest_joints.expand(5, -1, -1)
-    found = depth_by_size(uvd, rest, COMPACT.depth_factor)
+    found = depth_by_size(seen, rest, COMPACT.depth_factor, centre)
     torch.testing.assert_close(found, depth, rtol=1e-3, atol=0)
-    torch.testing.assert_close(lift(uvd, found, COMPACT.depth_factor).skeleton, joints, rtol=0, atol=2e-3)
+    torch.testing.assert_close(lift(seen, found, COMPACT.depth_factor, centre).skeleton, joints, rtol=0, atol=2e-3)
     point = torch.zeros(1, 24, 3, requires_grad=True)
     depth_by_size(point, rest[:1], COMPACT.depth_factor).sum().backward()
     assert point.grad is not None and torch.isfinite(point.grad).all()
@@ -123,8 +126,7 @@ def test_a_person_aside_is_seen_at_the_cameras_angle() -> None:
     hybrik = untrained()
     picture, box = torch.tensor([[1920.0, 1080.0]]), torch.tensor([[1500.0, 300.0, 1700.0, 800.0]])
     centre, side = square(box, 1.25)
-    window = torch.cat([centre - side[:, None] / 2, centre + side[:, None] / 2], dim=1)
-    torch.testing.assert_close(hybrik.context(picture, box), centre_of(window, picture / 2))
+    torch.testing.assert_close(hybrik.context(picture, box), (centre - picture / 2) / side[:, None])
     intrinsics = torch.tensor([[[1400.0, 0, 950], [0, 1400, 545], [0, 0, 1]]])
     context = hybrik.context(picture, box, intrinsics)
     upright = torch.zeros(1, 2, 3)
@@ -192,6 +194,14 @@ def test_variants_are_told_by_their_shapes(variant: Variant) -> None:
         state = HybrikNet(variant).state_dict() if variant.smpl else {}
     state = state or untrained().module.state_dict()
     assert recognise(state) == variant
+
+
+def test_official_weights_are_lifted_by_the_published_rule(official: Path) -> None:
+    """Whose focal length is that of the crop, whatever is known of the picture's camera."""
+    hybrik = Hybrik(Hybrik.Options(checkpoint=official))
+    picture, box = torch.tensor([[1920.0, 1080.0]]), torch.tensor([[1500.0, 300.0, 1700.0, 800.0]])
+    intrinsics = torch.tensor([[[1400.0, 0, 950], [0, 1400, 545], [0, 0, 1]]])
+    torch.testing.assert_close(hybrik.context(picture, box, intrinsics), hybrik.context(picture, box))
 
 
 def test_official_weights_need_the_asset(official: Path) -> None:

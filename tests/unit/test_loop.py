@@ -99,20 +99,23 @@ class TestFeedbackGradient:
         posegen = method(torch.float64, mode=mode)
         theta, view = proposals(torch.float64)
         whole, _ = posegen.feedback(theta, view, stream())
-        drawn = posegen.renderer.render
+        drawn, lacking = posegen.renderer.render, [1]
 
         def without_legs(pose: torch.Tensor, camera: Camera) -> Render:
             render = drawn(pose, camera)
             left = torch.ones_like(render.alpha)
-            left[1, :, 12:] = 0
+            left[lacking, :, 12:] = 0
             return Render(render.image * left, render.alpha * left)
 
         posegen.renderer.render = without_legs
-        loss, _ = posegen.feedback(theta, view, stream())
+        loss, error = posegen.feedback(theta, view, stream())
+        assert error > 0
         gradient = torch.autograd.grad(loss, theta)[0]
         assert gradient[[0, 2]].norm(dim=(1, 2)).min() > 0
         if mode != "score":  # whose samples are compared with one another
             assert gradient[1].abs().max() == 0 and loss > whole
+        lacking = [0, 1, 2]
+        assert posegen.feedback(theta, view, stream())[1] == 0  # the mean of none
 
     @pytest.mark.parametrize("part", ["renderer", "estimator", None])
     def test_auto_is_rendered_where_gradients_pass(self, part: str | None) -> None:
@@ -197,7 +200,7 @@ class TestStep:
             posegen = method(w4=w4, w2=0)
             posegen.adam_g.param_groups[0]["lr"] = 3e-3
             list(posegen.train(40))
-            far.append(losses.beyond(posegen.draw(64, stream())[0], *posegen.real_poses.range).item())
+            far.append(losses.joint_limits(posegen.draw(64, stream())[0], *posegen.real_poses.range).item())
         assert far[1] < 0.3 * far[0]
 
     def test_drawing_does_not_depend_on_training_state_of_batch_norm(self) -> None:

@@ -166,7 +166,7 @@ def test_metadata_without_a_name(install, tmp_path):
 def test_not_installed_but_known():
     with pytest.raises(PluginError, match="estimator 'spin' is not installed") as error:
         plugins.load("estimator", "spin")
-    assert error.value.hint == "pip install posegen-spin"
+    assert error.value.hint == "pip install ./plugins/posegen-spin  # in a checkout of PoseGen"
     assert error.value.exit_code == 4
 
 

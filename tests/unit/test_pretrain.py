@@ -387,6 +387,13 @@ def test_of_several_starts_the_later_wins(drawn, tmp_path):
     assert not torch.equal(own["conv1.weight"], backbone["preact.conv1.weight"])
 
 
+def test_it_does_not_start_from_a_checkpoint_unasked(tmp_path):
+    with pytest.raises(UsageError, match=r"not from estimator\.checkpoint") as caught:
+        chosen = load({"--estimator": ("estimator", "spin")}, ["estimator.checkpoint=spin.pt"])
+        stage.pretrain(chosen, tmp_path / "x.safetensors", bank=tmp_path / "bank")
+    assert "start=" in caught.value.hint
+
+
 def test_an_estimator_that_has_no_random_weights_says_so(tmp_path):
     with pytest.raises(UsageError, match="'blazepose' cannot start from random weights"):
         chosen = load({"--estimator": ("estimator", "blazepose")}, [])

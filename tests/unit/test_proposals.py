@@ -145,6 +145,9 @@ class TestSources:
     def test_the_generator_is_trained_where_it_is_asked(self, poses: Any, views: Any, trains: bool) -> None:
         assert learned(LoopSettings(poses=poses, views=views)) is trains
 
+    def test_it_is_not_where_real_poses_take_every_place_and_views_are_random(self) -> None:
+        assert not learned(LoopSettings(real=1.0, views="uniform")) and learned(LoopSettings(real=1.0))
+
 
 def opacity(samples: Samples, points: Tensor) -> Tensor:
     """What is drawn where joints are said to be: (N,) the least of a person's joints, 0 to 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,18 @@ class TestLock:
                 claim(tmp_path, resume=resume)
             assert "wait" in caught.value.hint
         claim(tmp_path, resume=True)
+
+    def test_a_file_system_without_locks_is_not_another_run(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fcntl = pytest.importorskip("fcntl")
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr(fcntl, "flock", refuse)
+        with pytest.raises(UsageError, match="cannot be locked: No locks available"):
+            claim(tmp_path, resume=False)
 
     def test_another_process_and_its_death(self, tmp_path: Path) -> None:
         code = (

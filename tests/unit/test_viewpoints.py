@@ -98,9 +98,11 @@ def test_somebody_whose_trunk_was_not_found_is_left_out_and_whose_hand_was_not_i
     assert (found.keys, found.skipped) == (("left_wrist",), 1)
 
 
-def test_motion_without_a_camera_has_no_viewpoints():
+@pytest.mark.parametrize("axes", ["joints", "pelvis"])
+def test_motion_without_a_camera_has_no_viewpoints(axes):
+    """Its root is turned in the world, as AMASS's and BVH's records are."""
     with pytest.raises(UsageError, match="motion without images") as caught:
-        collect(Listed([Record("clip/0/0")], "amass"))
+        collect(Listed([Record("clip/0/0", pose=torch.zeros(24, 3))], "amass"), axes)
     assert "--axes" in caught.value.hint
 
 

@@ -132,6 +132,12 @@ def test_pictures_are_upright_and_masks_may_have_16_bits(views, folder, bodies):
     assert (back.images.int() - views.images.int()).abs().max() <= 1
 
 
+def test_what_a_table_has_besides_is_left_alone(views, folder, bodies):
+    """As AMASS's gender, a text."""
+    repack(folder / "poses.npz", lambda arrays: arrays.__setitem__("gender", np.array("male")))
+    torch.testing.assert_close(read_views(folder, bodies).poses, views.poses, atol=1e-6, rtol=0)
+
+
 def test_jpg_json_and_betas_alone(views, folder, bodies):
     name = views.names[0]
     Image.open(folder / "images" / f"{name}.png").save(folder / "images" / f"{name}.jpg", quality=95)

@@ -54,12 +54,13 @@ def read_views(path: Path) -> Views:
     _, first, same = np.unique(placed, axis=0, return_index=True, return_inverse=True)  # sorted by value
     kept = np.sort(first)
     index = np.searchsorted(kept, first[same.reshape(-1)])[each]
-    person = file.pixels("masks", (n, height * width, 1)) > 0
-    if not person.any():
+    masks = torch.from_numpy(file.pixels("masks", (n, height * width, 1)).reshape(n, height, width))
+    if not masks.any():
         raise AssetError(f"{path}: 'masks': no mask shows a person", "1 where the person is, 0 elsewhere")
-    masks = torch.from_numpy(person.reshape(n, height, width) * np.uint8(255))
+    masks.clamp_(max=1)
     images = torch.from_numpy(file.pixels("imgs", (n, height * width, 3)).reshape(n, height, width, 3))
-    images *= (masks > 0)[..., None]
+    images *= masks[..., None]
+    masks *= 255
     held_out = _finite(file, "held_out", (n,)) > 0 if "held_out" in file else index % _EVERY == _EVERY - 1
     if held_out.all():
         raise AssetError(f"{path}: 'held_out': all images are held out, nothing is left to learn from", "mark fewer")

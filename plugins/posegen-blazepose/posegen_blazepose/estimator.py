@@ -47,7 +47,7 @@ class BlazePose:
         """2 looks at every picture twice, the second time turned so that the person, as first seen, stands upright. In
         training each is learned from once, every other one turned. The published pipeline turns a picture by what it
         saw a frame before."""
-        scale: float = Field(1.25, gt=0)
+        scale: float = Field(1.25, gt=0, le=1.5)
         """Side of the crop over the longer side of the person's box."""
         checkpoint: Path | None = None
         """Fine-tuned weights (safetensors, as ``module.state_dict()`` names them) instead of the published ones."""
@@ -64,7 +64,7 @@ class BlazePose:
             weights = weights_path(f"blazepose_{options.variant}")
             load_published(module, weights.with_suffix(".json"), weights)
         # channels last is as exact and, on CPUs, twice as fast
-        self.module = module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.module = module.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     def crop(self, image: Tensor, box: Tensor, angle: Tensor | None = None) -> Tensor:
         """image (N,3,H,W) and boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,256,256), the box made square and scaled.
@@ -84,10 +84,10 @@ class BlazePose:
         return seen if angle is None else replace(seen, joints=turn(seen.joints, angle))
 
     def _look_again(self, crop: Tensor) -> Estimate:
-        """Every picture turned upright by what a first look says; where gradients flow every other one, as both looks
-        are to be learned."""
+        """Every picture turned upright by what a first look says; in training every other one, as both looks are to be
+        learned."""
         leaning = crop.new_zeros(len(crop))
-        again = slice(1, None, 2) if torch.is_grad_enabled() else slice(None)
+        again = slice(1, None, 2) if self.module.training else slice(None)
         with torch.no_grad():
             leaning[again] = lean(self._look(crop[again]).joints[..., :2])
         middle, side = crop.new_full((len(crop), 2), SIZE / 2), crop.new_full((len(crop),), float(SIZE))

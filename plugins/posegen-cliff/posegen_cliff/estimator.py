@@ -64,7 +64,7 @@ class Cliff:
         the small network."""
         freeze: tuple[str, ...] = ()
         """Patterns of the names of parameters that fine-tuning leaves as they are."""
-        scale: float = Field(1.1, gt=0)
+        scale: float = Field(1.1, gt=0, le=1.5)
         """Height of the crop over that of the person's box, made 4:3."""
         crop: Literal["smooth", "official"] = "smooth"
         """Corners of the crop: exact, or rounded to whole pixels as the published evaluation does."""

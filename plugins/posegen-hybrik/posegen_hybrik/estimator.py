@@ -53,7 +53,7 @@ class Hybrik:
         the small network."""
         freeze: tuple[str, ...] = ()
         """Patterns of the names of parameters that fine-tuning leaves as they are."""
-        scale: float = Field(1.25, gt=0)
+        scale: float = Field(1.25, gt=0, le=1.5)
         """Side of the crop over the longer side of the person's box."""
         precision: Precision = "auto"
         """Arithmetic of the convolutions; auto is bfloat16 where the machine has it."""
@@ -87,11 +87,11 @@ class Hybrik:
     def context(self, picture: Tensor, box: Tensor, intrinsics: Tensor | None = None) -> Tensor:
         """Width and height (N,2) of whole pictures, boxes (N,4) in them and, where known, intrinsics (N,3,3) -> (N,2).
 
-        Where the crop's middle is as seen from the picture's, in sides of the crop; with intrinsics, such that it is
-        seen at the camera's true angle.
+        Where the crop's middle is as seen from the picture's, in sides of the crop, as the published evaluation has it;
+        for the small network, with intrinsics, such that it is seen at the camera's true angle.
         """
         centre, side = self.square(box)
-        if intrinsics is None:
+        if intrinsics is None or self.module.variant.smpl:
             return (centre - picture / 2) / side[:, None]
         focal = intrinsics[:, [0, 1], [0, 1]]
         return (centre - intrinsics[:, :2, 2]) / focal / EXTENT

@@ -11,11 +11,6 @@ from torch.autograd.function import once_differentiable
 from posegen_hybrik.skeleton import mirrored
 
 
-def soft_argmax(heatmaps: Tensor, joints: int) -> Tensor:
-    """Logits (N,J*D,H,W) -> expected place u, v, d (N,J,3), each index / size - 0.5; one softmax over all voxels."""
-    return expected(marginals(heatmaps, joints))
-
-
 def marginals(heatmaps: Tensor, joints: int) -> tuple[Tensor, Tensor, Tensor]:
     """Logits (N,J*D,H,W) -> probabilities along each axis, (N,J,W), (N,J,H), (N,J,D), of one softmax over all voxels.
 

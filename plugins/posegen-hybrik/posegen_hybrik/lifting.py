@@ -31,12 +31,6 @@ def scale_at(depth: Tensor) -> Tensor:
     return FOCAL / (CROP * depth)
 
 
-def centre_of(box: Tensor, middle: Tensor) -> Tensor:
-    """Where crops (N,4), squares x0,y0,x1,y1, lie from the pictures' middles (N,2), in sides of the crop (N,2)."""
-    low, high = box[:, :2], box[:, 2:]
-    return ((low + high) / 2 - middle) / (high - low)
-
-
 def lift(uvd: Tensor, depth: Tensor, depth_factor: float, centre: Tensor | None = None) -> Lifted:
     """Through a camera of focal length 1000 whose crop is 256 pixels wide (the camera variants).
 
@@ -63,13 +57,14 @@ def lift_known(uvd: Tensor, to_image: Tensor, inverse_intrinsics: Tensor, root: 
     return points - points[:, :1]
 
 
-def depth_by_size(uvd: Tensor, rest: Tensor, depth_factor: float) -> Tensor:
+def depth_by_size(uvd: Tensor, rest: Tensor, depth_factor: float, centre: Tensor | None = None) -> Tensor:
     """The pelvis's depth (N,) at which the lifted skeleton is as large as the body: where nothing else says it.
 
-    rest: (N,J,3) metres. All bones together have the squared length of the rest pose's: ``|a + depth b|^2`` summed over
-    the bones is a quadratic equation in the depth.
+    rest: (N,J,3) metres.  centre: as ``lift`` takes it.  All bones together have the squared length of the rest pose's:
+    ``|a + depth b|^2`` summed over the bones is a quadratic equation in the depth.
     """
-    away, place = uvd[..., 2:] * depth_factor, uvd[..., :2] * EXTENT
+    away = uvd[..., 2:] * depth_factor
+    place = EXTENT * (uvd[..., :2] if centre is None else uvd[..., :2] + centre[:, None])
     still = _bones(torch.cat([place * away, away], dim=-1))
     grows = _bones(torch.cat([place, torch.zeros_like(away)], dim=-1))
     size = _bones(rest).square().sum((1, 2))

@@ -22,7 +22,7 @@ STATISTICS = ((0.406, 0.457, 0.480), (0.225, 0.224, 0.229))
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """uvd: (N,J,3), place in the crop as ``soft_argmax`` gives it.  betas: (N,10).  phi: (N,23,2), twists.
+    """uvd: (N,J,3), place in the crop as ``heatmap.expected`` gives it.  betas: (N,10).  phi: (N,23,2), twists.
 
     camera: (N,3) scale and shift, or (N,1) scale.  ends: (N,5,4), quaternions of the 24-joint variant.
     sigma: (N,29), uncertainty in [0,1].  along: ``marginals`` of the heatmaps, of one look at the crop as it is.

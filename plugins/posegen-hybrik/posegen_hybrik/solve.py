@@ -68,7 +68,7 @@ def solve(
         lifted = Lifted(lift_known(seen.uvd, *places, factor), known.root)
         scale = scale_at(known.root[:, 2])
         return Solved(seen, lifted.skeleton, kinematics(lifted.skeleton), rest, scale, lifted.root)
-    scale = scale_at(depth_by_size(seen.uvd, rest, factor)) if seen.camera is None else seen.camera[:, 0]
+    scale = scale_at(depth_by_size(seen.uvd, rest, factor, centre)) if seen.camera is None else seen.camera[:, 0]
     lifted = lift(seen.uvd, depth_of(scale), factor, centre)
     if network.variant.backbone == "hrnet" and seen.sigma is not None and not network.training:
         solved = kinematics(lifted.skeleton, naive=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +19,3 @@ class Light:
     direction: Tensor
     ambient: Tensor
     colour: Tensor
-
-    @classmethod
-    def random(cls, n: int, generator: Generator) -> Light:
-        """n lights: from any side of the camera and mostly from above, warm or cold, hard or soft."""
-        u = torch.rand(n, 5, generator=generator, device=generator.device)
-        azimuth, height = (2 * u[:, 0] - 1) * 0.65 * math.pi, 1.2 * u[:, 1] - 0.2
-        level = (1 - height**2).sqrt()
-        direction = torch.stack([level * azimuth.sin(), -height, -level * azimuth.cos()], dim=1)
-        warmth = 0.3 * u[:, 3:4] - 0.15
-        tint = torch.cat([1 + warmth, torch.ones_like(warmth), 1 - warmth], dim=1)
-        return cls(direction, 0.25 + 0.45 * u[:, 2], tint * (0.75 + 0.5 * u[:, 4:5]))

@@ -63,7 +63,7 @@ class Spin:
         the small network."""
         freeze: tuple[str, ...] = ()
         """Patterns of the names of parameters that fine-tuning leaves as they are."""
-        scale: float = Field(1.2, gt=0)
+        scale: float = Field(1.2, gt=0, le=1.5)
         """Side of the crop over the longer side of the person's box."""
         crop: Literal["smooth", "official"] = "smooth"
         """Corners of the crop: exact, or cut to whole pixels as the published evaluation does."""
