@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -54,9 +55,9 @@ def test_without_options_an_evaluation_is_the_usual_one(posegen, asked):
 
 def test_groupings_of_the_open_benchmark(posegen, monkeypatch):
     given = []
-    monkeypatch.setattr("posegen.run.evaluate", lambda settings, by, console: given.append(by))
-    assert posegen("evaluate", "--by", "viewpoint", "--by", "roll").code == 0
-    assert given == [("viewpoint", "roll")]
+    monkeypatch.setattr("posegen.run.evaluate", lambda settings, by, out, console: given.append((by, out)))
+    assert posegen("evaluate", "--by", "viewpoint", "--by", "roll", "--out", "kept").code == 0
+    assert given == [(("viewpoint", "roll"), Path("kept"))]
 
 
 def test_only_so_many_people_are_measured(posegen, folder, tmp_path):  # noqa: F811

@@ -21,7 +21,7 @@ def test_both_options_are_settings_with_their_source(posegen):
 def test_a_source_that_is_wrong_ends_in_one_sentence(posegen, tmp_path, verb):
     ended = posegen(verb, "--out", str(tmp_path / "out"), "--real-poses", "amas:/x")
     assert ended.code == 2
-    assert "real_poses = 'amas:/x' names no motion data" in ended.err
+    assert "real_poses (--real-poses): 'amas:/x' names no motion data" in ended.err
     assert "did you mean 'amass'?" in ended.err
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from posegen_hybrik.heatmap import marginals, mirror, soft_argmax
+from posegen_hybrik.heatmap import expected, marginals, mirror
 from posegen_hybrik.skeleton import mirrored
 from torch import Tensor
 
@@ -28,10 +28,10 @@ def test_value_and_gradient_are_those_of_the_definition(layout: torch.memory_for
     a = logits().contiguous(memory_format=layout).requires_grad_()
     b = logits().requires_grad_()
     weight = torch.randn(3, JOINTS, 3, generator=torch.Generator().manual_seed(1))
-    ours, expected = soft_argmax(a, JOINTS), by_definition(b)
-    torch.testing.assert_close(ours, expected, rtol=0, atol=1e-6)
+    ours, theirs = expected(marginals(a, JOINTS)), by_definition(b)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
     (ours * weight).sum().backward()
-    (expected * weight).sum().backward()
+    (theirs * weight).sum().backward()
     torch.testing.assert_close(a.grad, b.grad, rtol=0, atol=1e-6)
 
 
@@ -39,11 +39,11 @@ def test_marginals_are_those_of_the_definition_with_any_function_of_them() -> No
     """Squares and cross terms, so that the gradient depends on every bin."""
     a, b = logits().requires_grad_(), logits().requires_grad_()
     p = b.reshape(3, JOINTS, -1).softmax(-1).reshape(3, JOINTS, DEPTH, HEIGHT, WIDTH)
-    ours, expected = marginals(a, JOINTS), (p.sum((2, 3)), p.sum((2, 4)), p.sum((3, 4)))
-    for x, y in zip(ours, expected, strict=True):
+    ours, theirs = marginals(a, JOINTS), (p.sum((2, 3)), p.sum((2, 4)), p.sum((3, 4)))
+    for x, y in zip(ours, theirs, strict=True):
         torch.testing.assert_close(x, y, rtol=0, atol=1e-6)
         torch.testing.assert_close(x.sum(-1), torch.ones(3, JOINTS))
-    for across, down, away in (ours, expected):
+    for across, down, away in (ours, theirs):
         (across.square().sum() + (down.amax(-1) * away.log()[..., 0]).sum()).backward()
     torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-6)
 
@@ -53,7 +53,7 @@ def test_large_logits_do_not_overflow_and_joints_do_not_drown_each_other() -> No
     heatmaps[:, :DEPTH] += 1e4
     heatmaps[:, DEPTH : 2 * DEPTH] -= 1e4
     heatmaps.requires_grad_()
-    place = soft_argmax(heatmaps, JOINTS)
+    place = expected(marginals(heatmaps, JOINTS))
     torch.testing.assert_close(place, by_definition(heatmaps), rtol=0, atol=1e-3)
     place.sum().backward()
     assert heatmaps.grad is not None and torch.isfinite(heatmaps.grad).all()
@@ -61,7 +61,7 @@ def test_large_logits_do_not_overflow_and_joints_do_not_drown_each_other() -> No
 
 def test_half_precision_logits_keep_a_float_place_and_their_own_gradient_type() -> None:
     heatmaps = logits().bfloat16().requires_grad_()
-    place = soft_argmax(heatmaps, JOINTS)
+    place = expected(marginals(heatmaps, JOINTS))
     assert place.dtype == torch.float32
     torch.testing.assert_close(place, by_definition(heatmaps.float()), rtol=0, atol=1e-6)
     place.sum().backward()
@@ -75,8 +75,8 @@ def test_a_mirrored_peak_lies_one_column_right_of_its_mirror_image() -> None:
     heatmaps[0, 4, 1, 2, 6] = 50.0  # the left knee
     heatmaps[0, [j for j in range(joints) if j != 4], 0, 0, 5] = 50.0
     flat = heatmaps.reshape(1, -1, 3, width)
-    there = soft_argmax(mirror(flat, joints), joints)[0]
-    here = soft_argmax(flat, joints)[0]
+    there = expected(marginals(mirror(flat, joints), joints))[0]
+    here = expected(marginals(flat, joints))[0]
     torch.testing.assert_close(there[5, 0], -here[4, 0])
     torch.testing.assert_close(there[5, 1:], here[4, 1:])
 

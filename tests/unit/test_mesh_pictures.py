@@ -218,16 +218,6 @@ def test_light_colours_the_person():
     assert out[1:].max() == 0
 
 
-def test_random_light_is_possible_and_repeatable():
-    a, b = Light.random(500, rng(4)), Light.random(500, rng(4))
-    assert torch.equal(a.direction, b.direction)
-    torch.testing.assert_close(a.direction.norm(dim=1), torch.ones(500))
-    assert (a.direction[:, 1] < 0).float().mean() > 0.7, "y is down: most light falls from above"
-    assert 0 < a.ambient.min() < a.ambient.max() < 1
-    assert (a.colour > 0).all()
-    assert a.direction.std(0).min() > 0.2
-
-
 def test_a_head_turned_away_shows_no_face():
     """The back of s2's head is black hair, the front is skin: handedness and winding are right."""
     r = renderer("s2")

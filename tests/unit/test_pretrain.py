@@ -45,7 +45,7 @@ CPU = torch.device("cpu")
 
 
 def settings(**changes):
-    values = SMALL | {key.replace("__", "."): value for key, value in changes.items()}
+    values = SMALL | {"estimator": "spin"} | {key.replace("__", "."): value for key, value in changes.items()}
     return load({}, [f"{key}={json.dumps(value)}" for key, value in values.items()])
 
 
