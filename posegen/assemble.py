@@ -80,7 +80,7 @@ def _check_names(settings: Settings, given: Layer) -> None:
         ("evaluate", "datasets"): lambda: sources.judged(settings.evaluate.datasets),
         ("retain", "dataset"): lambda: settings.retain.dataset and sources.parse(settings.retain.dataset),
         ("retain", "replay"): lambda: check_replay(settings),
-        ("real_poses",): lambda: settings.real_poses and motion.check(settings.real_poses),
+        ("real_poses",): lambda: settings.real_poses and motion.named(settings.real_poses),
         ("loop", "others"): lambda: _check_company(settings, given),
     }
     for key, check in checks.items():

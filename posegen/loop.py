@@ -138,8 +138,9 @@ class PoseGen:
             estimate, counts = self.look(*sample, rng)
         truth = self.renderer.body.joints(*sample, self.estimator.joint_set)
         error = losses.joint_error(estimate.joints, truth, self.joint_set)
-        loss, seen = losses.feedback(error, s.scenario, s.c, s.clamp), error.detach()
-        loss = torch.where(counts, loss, seen.max() if s.scenario == "in_distribution" else s.c)
+        seen = error.detach()
+        worst = seen.max() if s.scenario == "in_distribution" else s.c
+        loss = torch.where(counts, losses.feedback(error, s.scenario, s.c, s.clamp), worst)
         mean = torch.where(counts, seen, 0).sum() / counts.sum().clamp(min=1)
         if self.mode == "score":
             return losses.score_function(loss.detach(), sample, (theta, view), s.sigma), mean

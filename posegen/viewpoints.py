@@ -76,8 +76,8 @@ def trunk_axes(joints: Tensor, joint_set: str) -> Tensor:
 def body_to_camera(record: Record, axes: Axes) -> Tensor | None:
     """R (3,3) of one person, float64; None where the record has nothing to find it from."""
     if axes == "pelvis":
-        filmed = record.image is not None or record.joints is not None or record.keypoints is not None
-        return rotvec_to_rotmat(record.pose[0].double()) if filmed and record.pose is not None else None  # or motion
+        motion = record.image is None and record.joints is None and record.keypoints is None  # turned in the world
+        return None if record.pose is None or motion else rotvec_to_rotmat(record.pose[0].double())
     if record.joints is None or record.joint_set is None or not _trunk_is_seen(record.visible, record.joint_set):
         return None
     return trunk_axes(record.joints[None].double(), record.joint_set)[0]

@@ -49,7 +49,8 @@ def _parameter(parameter: Any) -> str:
 
 def _plain(default: Any) -> str:
     """A default that says something: not a switch that is off, nor an option that is not given."""
-    return "" if default in (None, False, ()) or callable(default) else str(getattr(default, "value", default))
+    unsaid = default is None or default is False or default == () or callable(default)
+    return "" if unsaid else str(getattr(default, "value", default))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from posegen.datasets.amass import Amass
 from posegen.datasets.bvh import Bvh
-from posegen.datasets.sources import parse
+from posegen.datasets.sources import Source, parse
 from posegen.errors import UsageError, nearest
 from posegen.types import Clip
 
@@ -24,20 +24,20 @@ def read_motion(source: str, rest: Tensor) -> list[Clip]:
     rest: (24,3) rest joints of the body that will take the poses. Raises UsageError for another source; AssetError,
     naming file and key, for files that cannot be used.
     """
-    name, found = check(source), parse(source)
+    found = named(source)
     root = found.place()
-    dataset: Any = Amass(root, **found.options) if name == "amass" else Bvh(root, rest=rest, **found.options)
+    dataset: Any = Amass(root, **found.options) if found.name == "amass" else Bvh(root, rest=rest, **found.options)
     stride = max(1, math.ceil(len(dataset) / MOST_POSES))
     return [_thinned(clip, stride) for clip in dataset.clips()]
 
 
-def check(source: str) -> str:
-    """Whose motion it is; no file is looked for. Raises UsageError for another source, or an option that it has not."""
+def named(source: str) -> Source:
+    """What the text names; no file is looked for. Raises UsageError for another source, or an option it does not have."""
     name = source.partition(":")[0].partition("?")[0]
     if name not in MOTION:
         hint = nearest(name, MOTION) or "give amass, amass:PATH or bvh:PATH"
         raise UsageError(f"'{source}' names no motion data", hint)
-    return parse(source).name
+    return parse(source)
 
 
 def _thinned(clip: Clip, stride: int) -> Clip:

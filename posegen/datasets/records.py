@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-HALF = torch.tensor([3 / 4 / 1.1, 1 / 1.2]) / 2  # of a box, in sides of the published crop
+BOX = (3 / 4 / 1.1, 1 / 1.2)  # width and height of a person's box, in sides of the published crop
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ def box_in_crop(centre: Tensor, side: Tensor) -> Tensor:
     It is as high as the crop without SPIN's margin of 1.2, and as wide as CLIFF, whose crop is 3 to 4 with a margin of
     1.1, may find it without making its own crop any higher than the published one.
     """
-    return torch.cat([centre - side * HALF, centre + side * HALF])
+    half = side * torch.tensor(BOX) / 2
+    return torch.cat([centre - half, centre + half])
 
 
 def part_of(found: int, published: int) -> str:

@@ -98,9 +98,8 @@ def test_a_picture_is_cut_around_the_box_with_room(tmp_path, body):
     pictures(tmp_path)
     content = bedlam() | {"center": np.full((3, 2), 250.0), "scale": np.full(3, 1.2)}  # a box 200 pixels high
     samples = drawn(Npz(write(tmp_path / "x.npz", content)), body)
-    low = 256 / 2 * (1 - 1 / 1.5)
-    torch.testing.assert_close(samples.box[:, [1, 3]], torch.tensor([[low, 256 - low]]).expand(3, 2))
-    torch.testing.assert_close(samples.box[:, 0] + samples.box[:, 2], torch.full((3,), 256.0))
+    half = 256 / 2 / 1.5 * torch.tensor([1.2 * 3 / 4 / 1.1, 1.0])
+    torch.testing.assert_close(samples.box, torch.cat([128 - half, 128 + half]).expand(3, 4))
     assert bool((samples.alpha == 255).all())
 
 

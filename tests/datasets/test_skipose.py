@@ -81,7 +81,9 @@ def test_2d_and_intrinsics_are_shares_of_256_pixels_and_the_last_row_stays_one(t
 def test_the_published_crop_is_the_whole_image(tmp_path):
     box = SkiPose(skipose(tmp_path), "test")[0].box
     np.testing.assert_allclose((box[:2] + box[2:]) / 2, [128, 128])
-    np.testing.assert_allclose((box[3] - box[1]) * 1.2, 256, rtol=1e-6)
+    np.testing.assert_allclose(
+        (box[2:] - box[:2]).numpy() * [1.1 * 4 / 3, 1.2], [256, 256], rtol=1e-6
+    )  # CLIFF's; SPIN's
 
 
 @pytest.mark.parametrize("shape", [(N,), (N, 1)])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from posegen_anerf.sources import subject_file
+from posegen_anerf.subject import NerfSubject
 
 from posegen.body.joints import JOINT_SETS
 from posegen.datasets import generated
@@ -111,12 +114,15 @@ def test_the_command(run: Path, tmp_path: Path, command) -> None:
 
 
 def test_people_without_these_joints_are_refused_before_anything_is_written(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    """As somebody who was fitted with ``rest_joints`` alone."""
-    monkeypatch.setattr("posegen.export.people.SOURCES", ("blazepose34",))
+    """Somebody who was fitted with ``rest_joints`` alone."""
+    subject = NerfSubject.load(subject_file("s0"))
+    replace(subject, body="skeleton", betas=None).save(tmp_path / "me.safetensors")
+    drawn = settings(renderer="anerf", renderer__subject=str(tmp_path / "me.safetensors"), loop__real=1)
+    generate(drawn, tmp_path / "run")
     with pytest.raises(UsageError, match="gives neither") as caught:
-        export(settings(**COMPANY), run, tmp_path / "out", "spin")
+        export(drawn, tmp_path / "run", tmp_path / "out", "spin")
     assert "betas" in caught.value.hint and not (tmp_path / "out").exists()
 
 

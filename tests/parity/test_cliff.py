@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from posegen_cliff.camera import box_info, default_focal
+from posegen_cliff.camera import box_info, default_focal, full_camera
 from posegen_cliff.estimator import Cliff
 from posegen_cliff.network import CliffNet
 
@@ -63,6 +63,13 @@ def test_box_information() -> None:
     centre, height, picture = pictures()
     equal(default_focal(picture), RES50["focal"], atol=1e-3)
     equal(box_info(centre, height, picture, default_focal(picture)), RES50["bbox_info"])
+
+
+def test_camera_of_the_whole_picture() -> None:
+    centre, height, picture = pictures()
+    for ours, theirs in (("cam_crop", "cam_full"), ("cam2_crop", "cam2_full")):
+        full = full_camera(torch.from_numpy(RES50[ours]), centre, height, picture, default_focal(picture))
+        equal(full, RES50[theirs])
 
 
 def test_crop() -> None:

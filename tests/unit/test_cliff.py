@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from posegen_cliff.camera import box_info, default_focal
+from posegen_cliff.camera import box_info, default_focal, full_camera
 from posegen_cliff.estimator import Cliff
 from posegen_cliff.network import CliffNet
 from torch import Tensor
@@ -109,3 +109,15 @@ def test_known_intrinsics_take_the_place_of_the_diagonal(cliff: Cliff) -> None:
     expected = box_info(*cliff.square(box), picture, torch.tensor([1965.0]))
     torch.testing.assert_close(cliff.context(picture, box, intrinsics), expected)
     assert not torch.allclose(cliff.context(picture, box), expected)
+
+
+def test_the_camera_of_the_whole_picture_projects_to_where_the_crop_saw_it() -> None:
+    """A point of the body by weak perspective in the crop, and by the whole picture's camera: the same pixel."""
+    centre, height = torch.tensor([[300.0, 700.0]]), torch.tensor([400.0])
+    picture, focal = torch.tensor([[1080.0, 1920.0]]), torch.tensor([5e4])  # far away: perspective is weak
+    camera = torch.tensor([[0.9, 0.1, -0.2]])
+    point = torch.tensor([[0.3, -0.5, 0.0]])
+    in_crop = centre + height[:, None] / 2 * camera[:, :1] * (point[:, :2] + camera[:, 1:])
+    moved = point + full_camera(camera, centre, height, picture, focal)
+    in_picture = picture / 2 + focal[:, None] * moved[:, :2] / moved[:, 2:]
+    torch.testing.assert_close(in_picture, in_crop, rtol=0, atol=0.05)

@@ -24,3 +24,12 @@ def box_info(centre: Tensor, height: Tensor, picture: Tensor, focal: Tensor) -> 
     off_axis = (centre - picture / 2) * CENTRE / focal[:, None]
     size = (height / focal - MEAN) / STD
     return torch.cat([off_axis, size[:, None]], dim=1)
+
+
+def full_camera(camera: Tensor, centre: Tensor, height: Tensor, picture: Tensor, focal: Tensor) -> Tensor:
+    """The network's camera (N,3) s, tx, ty of the crop -> translation (N,3) of the body, metres, axes of the whole
+    picture's camera, whose principal point is the picture's middle. The other arguments are those of ``box_info``."""
+    scale, shift = camera[:, 0], camera[:, 1:]
+    size = height * scale + 1e-9
+    moved = shift + 2 * (centre - picture / 2) / size[:, None]
+    return torch.cat([moved, (2 * focal / size)[:, None]], dim=1)

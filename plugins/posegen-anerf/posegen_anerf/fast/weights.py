@@ -66,8 +66,8 @@ class Network:
 
     def __init__(self, field: Field, dtype: torch.dtype, frame: int | None = None, packed: bool = True) -> None:
         """frame: whose frame code colours, None is the mean code.  packed: for the kernels; False keeps a graph."""
-        packed = packed and torch.backends.mkldnn.is_available()
-        packed = packed and (dtype != torch.bfloat16 or torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        knows = dtype != torch.bfloat16 or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        packed = packed and torch.backends.mkldnn.is_available() and knows  # else oneDNN raises: AVX2 has no bfloat16
         config: FieldConfig = field.config
         self.config, self.dtype = config, dtype
         w = {k: v.detach().float() for k, v in field.state_dict().items()}
