@@ -32,7 +32,7 @@ def read_motion(source: str, rest: Tensor) -> list[Clip]:
 
 
 def named(source: str) -> Source:
-    """What the text names; no file is looked for. Raises UsageError for another source, or an option it does not have."""
+    """What the text names; no file is looked for. Raises UsageError for another source or an unknown option of one."""
     name = source.partition(":")[0].partition("?")[0]
     if name not in MOTION:
         hint = nearest(name, MOTION) or "give amass, amass:PATH or bvh:PATH"
