@@ -142,7 +142,7 @@ class Body:
         return torch.cat([root, turns], dim=1)
 
     def _tensor(self, array: Matrix) -> Tensor:
-        return torch.as_tensor(array, dtype=self.dtype, device=self.device)
+        return torch.tensor(array, dtype=self.dtype, device=self.device)
 
     def _points_of(self, name: str) -> tuple[Tensor, Tensor | None]:
         """The joint set's points in each bone's share: (J,24,4), and (207, J*24*3) where pose moves the skin.

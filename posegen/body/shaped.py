@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from posegen.body.arrays import BodyArrays
+from posegen.body.arrays import Array, BodyArrays
 from posegen.body.joints import PARENTS
 from posegen.body.kinematics import forward_kinematics, skin, skinning_transforms
 from posegen.geometry import rotvec_to_rotmat
@@ -42,5 +42,5 @@ def global_rotations(pose: Tensor) -> Tensor:
     return forward_kinematics(rotvec_to_rotmat(pose), pose.new_zeros(len(PARENTS), 3))[..., :3, :3]
 
 
-def _float(array: object) -> Tensor:
-    return torch.as_tensor(array, dtype=torch.float32)
+def _float(array: Array) -> Tensor:
+    return torch.tensor(array, dtype=torch.float32)  # a copy: what a file was read into may be read-only

@@ -40,7 +40,7 @@ class Skeleton(nn.Module):
     def of(cls, arrays: BodyArrays) -> Skeleton:
         """The skeleton of a body model, float32."""
         regressor, template, shapes = (
-            torch.as_tensor(a, dtype=torch.float64) for a in (arrays.J_regressor, arrays.v_template, arrays.shapedirs)
+            torch.tensor(a, dtype=torch.float64) for a in (arrays.J_regressor, arrays.v_template, arrays.shapedirs)
         )
         directions = torch.einsum("jv,vcb->jcb", regressor, shapes[..., :10])
         return cls((regressor @ template).float(), directions.float())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -42,7 +41,7 @@ class Points(NamedTuple):
 
 
 def _relu6(x: Tensor) -> Tensor:
-    return F.relu6(x, inplace=not torch.is_grad_enabled())  # in place under autograd would copy x first
+    return F.relu6(x, inplace=not x.requires_grad)  # in place under autograd would copy x first
 
 
 def _depthwise(width: int, kernel: int, stride: int = 1, padding: int | None = None) -> nn.Conv2d:
