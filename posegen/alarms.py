@@ -55,5 +55,6 @@ def check(phase: str, iteration: int, values: Mapping[str, float]) -> None:
 def check_finite(what: str, tensors: Mapping[str, Tensor], hint: str = SLOWER) -> None:
     """Raise PosegenError if a tensor holds a value that is not finite."""
     for name, tensor in tensors.items():
-        if not bool(tensor.isfinite().all()):
+        ends = tensor.aminmax() if tensor.numel() else ()  # NaN is both; isfinite() would write as much as it reads
+        if not all(bool(end.isfinite()) for end in ends):
             raise PosegenError(f"{what}: {name} holds values that are not finite", hint)

@@ -96,7 +96,7 @@ def gather(parts: Iterable[Samples], most: int) -> Samples:
 
 def to_bytes(image: Tensor) -> Tensor:
     """Float images in [0,1] -> uint8, rounded."""
-    return (image.detach() * 255).round().clamp(0, 255).to(torch.uint8)
+    return (image.detach() * 255).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def image_file(folder: Path, i: int) -> Path:

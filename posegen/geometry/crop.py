@@ -72,6 +72,10 @@ def shown(alpha: Tensor, points: Tensor) -> Tensor:
     """
     height, width = alpha.shape[-2:]
     reach = max(2, round(min(height, width) / 100))
-    near = F.max_pool2d(alpha.detach(), 2 * reach + 1, 1, reach)
-    place = 2 * points.detach() / points.new_tensor([width, height]) - 1
-    return F.grid_sample(near, place[:, :, None], mode="nearest", align_corners=False)[:, 0, :, 0] > SHOWN
+    pixel = (points.detach() - 0.5).round().long()
+    inside = ((pixel >= 0) & (pixel < pixel.new_tensor([width, height]))).all(-1)
+    beside = torch.arange(-reach, reach + 1, device=pixel.device)
+    x, y = ((pixel[..., i, None] + beside).clamp(0, side - 1) for i, side in enumerate((width, height)))  # (N,P,K)
+    around = (y[..., :, None] * width + x[..., None, :]).flatten(1)
+    near = alpha.detach().flatten(1).gather(1, around).unflatten(1, (points.shape[1], -1)).amax(-1)
+    return inside & (near > SHOWN)

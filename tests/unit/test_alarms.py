@@ -68,4 +68,4 @@ def test_tensors(value: float) -> None:
     sound = {"a": torch.ones(3), "rng": torch.zeros(4, dtype=torch.uint8), "b": torch.tensor([1.0, value])}
     with pytest.raises(PosegenError, match="fine-tuning: b holds values that are not finite"):
         alarms.check_finite("fine-tuning", sound)
-    alarms.check_finite("fine-tuning", {"a": sound["a"], "rng": sound["rng"]})
+    alarms.check_finite("fine-tuning", {"a": sound["a"], "rng": sound["rng"], "of nobody": torch.empty(0, 3)})

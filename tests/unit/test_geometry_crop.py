@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from posegen.geometry import box_from_alpha, resample, shown, square
 
@@ -31,6 +32,21 @@ def test_what_is_drawn_at_a_point_or_beside_it():
     points = torch.tensor([*inside, *beside])
     assert shown(alpha, points[None]).tolist() == [[True] * 3 + [False] * 4]
     assert shown(alpha[..., :150, :], torch.tensor([[[120.0, 119.5]]])).tolist() == [[True]]
+
+
+@pytest.mark.parametrize("sides", [(90, 140), (300, 240)])
+def test_beside_is_a_square_of_pixels(sides: tuple[int, int]):
+    """As the largest alpha of every square of pixels, looked up at the nearest one."""
+    height, width = sides
+    draw = rng()
+    alpha = (torch.rand(3, 1, height, width, generator=draw) > 0.98).float()
+    points = (torch.rand(3, 400, 2, generator=draw) * 1.2 - 0.1) * torch.tensor([width, height])
+    reach = max(2, round(min(sides) / 100))
+    near = F.max_pool2d(alpha, 2 * reach + 1, 1, reach)
+    place = 2 * points / torch.tensor([width, height]) - 1
+    expected = F.grid_sample(near, place[:, :, None], mode="nearest", align_corners=False)[:, 0, :, 0] > 0.5
+    assert 200 < expected.sum() < 1000
+    assert torch.equal(shown(alpha, points), expected)
 
 
 def test_a_square_holds_the_longer_side():
