@@ -73,7 +73,7 @@ def _together(parts: list[Tensor]) -> Tensor:
 
 
 def _unpacked(kept: Tensor) -> Tensor:
-    return kept.float() / 255 if kept.dtype == torch.uint8 else kept.float()
+    return kept.float().div_(255) if kept.dtype == torch.uint8 else kept.float()
 
 
 @torch.no_grad()
