@@ -77,5 +77,5 @@ def shown(alpha: Tensor, points: Tensor) -> Tensor:
     beside = torch.arange(-reach, reach + 1, device=pixel.device)
     x, y = ((pixel[..., i, None] + beside).clamp(0, side - 1) for i, side in enumerate((width, height)))  # (N,P,K)
     around = (y[..., :, None] * width + x[..., None, :]).flatten(1)
-    near = alpha.detach().flatten(1).gather(1, around).unflatten(1, (points.shape[1], -1)).amax(-1)
+    near: Tensor = alpha.detach().flatten(1).gather(1, around).unflatten(1, (points.shape[1], -1)).amax(-1)
     return inside & (near > SHOWN)
