@@ -20,7 +20,7 @@ from posegen.nn.device import device_of
 if TYPE_CHECKING:
     from posegen.protocols import PoseEstimator
 
-CHUNK = 16  # pictures looked at together when a bank is filled
+CHUNK = 16  # pictures looked at together when a bank is filled: 32 no longer stay in a cache
 PHOTO_COPIES = 6  # times that every photograph is cut out anew
 GREY = 0.5
 UPRIGHT = 0.3  # share of these that are nearly upright; the others are turned by any angle
