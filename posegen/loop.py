@@ -65,8 +65,8 @@ class PoseGen:
         sizes = settings.generator
         self.generator = PoseGenerator(sizes.z_dim, sizes.width, sizes.stages, rng=rng).to(settings.device)
         self.discriminator = discriminator
-        self.adam_g = torch.optim.Adam(self.generator.parameters(), lr=sizes.lr)
-        self.adam_d = torch.optim.Adam(discriminator.parameters(), lr=sizes.discriminator_lr)
+        self.adam_g = torch.optim.Adam(self.generator.parameters(), lr=sizes.lr, fused=True)
+        self.adam_d = torch.optim.Adam(discriminator.parameters(), lr=sizes.discriminator_lr, fused=True)
         self.pool = PosePool()
         self.rng, self.iteration = rng, 0
         self.joint_set = renderer.body.joint_set(estimator.joint_set)

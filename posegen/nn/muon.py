@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 import torch
@@ -28,45 +29,54 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One step, with Nesterov's momentum. ``closure`` is not used."""
+        """One step, with Nesterov's momentum; matrices of one shape together. ``closure`` is not used."""
         for group in self.param_groups:
+            alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if "momentum" not in state:
-                    state["momentum"] = torch.zeros_like(p)
-                momentum = state["momentum"]
-                momentum.lerp_(p.grad, 1 - group["momentum"])
-                step = orthogonal(p.grad.lerp(momentum, group["momentum"]).flatten(1), self.bf16)
-                p.add_(step.view(p.shape), alpha=-group["lr"] * _RMS * math.sqrt(max(step.shape)))
+                if p.grad is not None:
+                    alike[p.shape].append(p)
+            for parameters in alike.values():
+                ahead = [self._ahead(p, p.grad, group["momentum"]).flatten(1) for p in parameters]
+                steps = orthogonal(torch.stack(ahead), self.bf16)
+                size = group["lr"] * _RMS * math.sqrt(max(steps.shape[1:]))
+                for p, step in zip(parameters, steps, strict=True):
+                    p.add_(step.reshape(p.shape), alpha=-size)
+
+    def _ahead(self, p: Tensor, grad: Tensor, share: float) -> Tensor:
+        """Adds a gradient to the parameter's momentum; -> where the next one would take it."""
+        state = self.state[p]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(p)
+        momentum: Tensor = state["momentum"].lerp_(grad, 1 - share)
+        return grad.lerp(momentum, share)
 
 
-def orthogonal(matrix: Tensor, bf16: bool = False) -> Tensor:
-    """(m,n) -> (m,n), the same singular vectors, all singular values near 1 (Newton and Schulz's iteration)."""
-    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    x = wide / wide.norm().clamp(min=1e-7)
-    if x.shape[1] > _WIDE * x.shape[0]:
+def orthogonal(matrices: Tensor, bf16: bool = False) -> Tensor:
+    """(k,m,n) -> (k,m,n), the same singular vectors, all singular values near 1 (Newton and Schulz's iteration)."""
+    tall = matrices.shape[1] > matrices.shape[2]
+    wide = matrices.mT if tall else matrices
+    x = wide / wide.flatten(1).norm(dim=1).clamp(min=1e-7)[:, None, None]
+    if x.shape[2] > _WIDE * x.shape[1]:
         turned: Tensor = _whole(x) @ x
     else:
         turned = _iterated(x.bfloat16() if bf16 else x).to(x)
-    return turned if matrix.shape[0] <= matrix.shape[1] else turned.T
+    return turned.mT if tall else turned
 
 
 def _iterated(x: Tensor) -> Tensor:
     """As published."""
     for _ in range(_STEPS):
-        square = x @ x.T
-        x = torch.addmm(x, torch.addmm(square, square, square, beta=_B, alpha=_C), x, beta=_A)
+        square = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=_B, alpha=_C), x, beta=_A)
     return x
 
 
 def _whole(x: Tensor) -> Tensor:
-    """What all steps together multiply a wide x (m,n) with: (m,m), without a product of x's size but the first.
+    """What all steps together multiply wide x (k,m,n) with: (k,m,m), without a product of x's size but the first.
 
     Every step multiplies by a polynomial in x xᵀ. bfloat16 is too coarse for it: small directions would become large.
     """
-    square = x @ x.T
+    square = x @ x.mT
     whole = step = _step(square)
     for _ in range(_STEPS - 1):
         square = step @ square @ step
@@ -76,7 +86,7 @@ def _whole(x: Tensor) -> Tensor:
 
 
 def _step(square: Tensor) -> Tensor:
-    """x xᵀ (m,m) -> what the next step multiplies x with."""
-    step = torch.addmm(square, square, square, beta=_B, alpha=_C)
-    step.diagonal().add_(_A)
+    """x xᵀ (k,m,m) -> what the next step multiplies x with."""
+    step = torch.baddbmm(square, square, square, beta=_B, alpha=_C)
+    step.diagonal(dim1=1, dim2=2).add_(_A)
     return step

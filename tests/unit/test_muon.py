@@ -13,7 +13,7 @@ class TestMuon:
     def test_singular_vectors_stay_and_values_are_near_one(self, shape):
         matrix = torch.randn(shape, generator=torch.Generator().manual_seed(3)).double()
         u, _, v = torch.linalg.svd(matrix, full_matrices=False)
-        values = u.T @ orthogonal(matrix) @ v.T
+        values = u.T @ orthogonal(matrix[None])[0] @ v.T
         torch.testing.assert_close(values, values.diag().diag(), rtol=0, atol=1e-9)
         assert values.diag().min() > 0.6 and values.diag().max() < 1.3
 
@@ -21,7 +21,7 @@ class TestMuon:
         """As gradients have them, in the precision of a step."""
         u, v = (torch.linalg.qr(torch.randn(n, 64, generator=torch.Generator().manual_seed(n)))[0] for n in (64, 300))
         matrix = u @ torch.diag(torch.logspace(0, -6, 64)) @ v.T
-        assert matrix.dtype == torch.float32 and torch.linalg.svdvals(orthogonal(matrix)).max() < 1.3
+        assert matrix.dtype == torch.float32 and torch.linalg.svdvals(orthogonal(matrix[None])[0]).max() < 1.3
 
     def test_a_step_is_as_long_as_adam_s(self):
         weight = torch.zeros(32, 64, requires_grad=True)
@@ -57,3 +57,20 @@ class TestMuon:
             p.grad = g
             Muon([p], lr=0.1).step()
         assert torch.equal(filters.flatten(1), matrix)
+
+    @pytest.mark.parametrize("shape", [(8, 40), (40, 8), (12, 15)])
+    def test_matrices_of_one_shape_step_together_as_each_would_alone(self, shape):
+        rng = torch.Generator().manual_seed(6)
+        one, other = torch.randn(shape, generator=rng), torch.randn(shape, generator=rng)
+        alone = [one.clone(), other.clone()]
+        gradients = [torch.randn(shape, generator=rng), 1e3 * torch.randn(shape, generator=rng)]
+        together = Muon([one, other], lr=0.1)
+        apart = [Muon([p], lr=0.1) for p in alone]
+        for _ in range(3):
+            for p, q, g in zip((one, other), alone, gradients, strict=True):
+                p.grad = q.grad = g
+            together.step()
+            for optimizer in apart:
+                optimizer.step()
+        for p, q in zip((one, other), alone, strict=True):
+            torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5)

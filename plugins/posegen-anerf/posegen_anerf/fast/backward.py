@@ -64,7 +64,7 @@ def _share(size: Floats) -> Floats:
 
 
 def _samples(
-    encoder: Encoder, rays: Rays, ray: Ints, depth: Doubles, g_raw: Floats, g_colour: Floats, out: Doubles
+    encoder: Encoder, rays: Rays, ray: Ints, depth: Floats, g_raw: Floats, g_colour: Floats, out: Doubles
 ) -> None:
     """Adds the share of B <= BATCH samples to dL/dframes (3,4,24)."""
     network, count = encoder.network, len(ray)

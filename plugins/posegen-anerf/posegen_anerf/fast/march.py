@@ -61,10 +61,9 @@ class Rays:
         apart[self.first] = True
         return apart[1:] | apart[:-1]
 
-    def depth(self, node: NDArray[np.integer[Any]]) -> Doubles:
-        """Depths of nodes (B,), by their place in ``nodes``."""
-        depth: Doubles = (self.nodes[node] + self.shift) * np.float32(self.step)
-        return depth
+    def depth(self, node: NDArray[np.integer[Any]]) -> Floats:
+        """Depths of nodes (B,), by their place in ``nodes``: rounded as ``stream.fill`` rounds them."""
+        return ((self.nodes[node] + self.shift) * self.step).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +100,7 @@ class Encoder:
         self.density_weight, self._density_bias = (np.ascontiguousarray(t.numpy()) for t in network.density)
         self.rgb_weight, self._rgb_bias = (np.ascontiguousarray(t.numpy()) for t in network.rgb)
 
-    def features(self, rays: Rays, ray: Ints, depth: Floats | Doubles) -> Tensor:
+    def features(self, rays: Rays, ray: Ints, depth: Floats) -> Tensor:
         """Samples at depth (B,) of rays ray (B,) -> (BATCH,inputs); rows beyond B are left over from before."""
         at = rays.frames, rays.pixels, ray, depth, self._cutoff, self._tau
         encode.encode(*at, self._halved, self._octaves, bits(self._features))
@@ -113,7 +112,7 @@ class Encoder:
         head.narrow(bits(hidden), self.density_weight, self._density_bias, out)
         return out[:, 0]
 
-    def late(self, rays: Rays, ray: Ints, depth: Floats | Doubles, hidden: Tensor) -> Tensor:
+    def late(self, rays: Rays, ray: Ints, depth: Floats, hidden: Tensor) -> Tensor:
         """What the colour layer sees of samples with last hidden units (B,width) -> (BATCH,late)."""
         at = rays.frames, rays.pixels, ray, depth, self._cutoff, self._tau
         self._late[: len(hidden), : hidden.shape[1]] = hidden
@@ -127,9 +126,7 @@ class Encoder:
         below: Floats = 1 + np.exp(-out)
         return np.float32(1 + 2 * PADDING) / below - np.float32(PADDING)
 
-    def gradient(
-        self, rays: Rays, ray: Ints, depth: Floats | Doubles, near: Tensor, late: Tensor, out: Doubles
-    ) -> None:
+    def gradient(self, rays: Rays, ray: Ints, depth: Floats, near: Tensor, late: Tensor, out: Doubles) -> None:
         """Adds to dL/dframes (3,4,24): near and late (>=B,...) are dL/d of what ``features`` and ``late`` returned."""
         at = rays.frames, rays.pixels, ray, depth, self._cutoff, self._tau, self._halved
         octaves = self._octaves, self._octaves_views
