@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def _check_names(settings: Settings, given: Layer) -> None:
         ("evaluate", "splits"): lambda: _check_splits(settings.evaluate),
         ("evaluate", "datasets"): lambda: sources.judged(settings.evaluate.datasets),
         ("retain", "dataset"): lambda: settings.retain.dataset and sources.parse(settings.retain.dataset),
-        ("retain", "replay"): lambda: check_replay(settings),
+        ("retain", "replay"): lambda: _check_share(settings),
         ("real_poses",): lambda: settings.real_poses and motion.named(settings.real_poses),
         ("loop", "others"): lambda: _check_company(settings, given),
     }
@@ -105,6 +106,12 @@ def _check_company(settings: Settings, given: Layer) -> None:
         raise UsageError("none of them is drawn, as loop.company is 0", "--set loop.company=0.8, a share of samples")
 
 
+def _check_share(settings: Settings) -> None:
+    """As ``check_replay``, where the settings alone say how many pictures of a step are replayed."""
+    if settings.finetune.batch is not None and settings.retain.replay is not None:
+        check_replay(settings)
+
+
 def check_replay(settings: Settings, estimator: protocols.PoseEstimator | None = None) -> None:
     """Raises UsageError where nothing is replayed although a dataset is given, or where replaying leaves no room.
 
@@ -120,7 +127,7 @@ def check_replay(settings: Settings, estimator: protocols.PoseEstimator | None =
     if 8 * (batch - replayed) < batch:
         raise UsageError(
             f"replaying leaves {batch - replayed} of {batch} pictures in a step for generated samples",
-            "0.85 at the most",
+            f"a lower retain.replay, so that {math.ceil(batch / 8)} are left",
         )
 
 

@@ -64,7 +64,8 @@ def from_assignments(
 ) -> Layer:
     """The values of ``--set a.b=c``. c is read as a TOML value, and as plain text where it is none.
 
-    option, example: what they were given by. Raises UsageError for an assignment without key or ``=``.
+    option, example: what they were given by. Raises UsageError for an assignment without key or ``=``, and for an empty
+    table.
     """
     layer = {}
     for assignment in assignments:
@@ -73,6 +74,9 @@ def from_assignments(
         if not equals or not all(key):
             raise UsageError(f"{option} {assignment} is not an assignment", f"like {option} {example}")
         value = _parse(text.strip())
+        if isinstance(value, dict) and _hollow(value):
+            hint = "only in a file may a row be empty: give it a value, if only that of its base"
+            raise UsageError(f"{option} {assignment} says nothing, as a table in it is empty", hint)
         nested = flat(value, key) if isinstance(value, dict) else [(key, value)]
         layer.update({named(k, components): Given(v, Source(option)) for k, v in nested})
     return layer
@@ -136,6 +140,11 @@ def flat(table: Mapping[str, Any], prefix: Key = ()) -> Iterator[tuple[Key, Any]
             yield from flat(value, (*prefix, name))
         else:
             yield (*prefix, name), value
+
+
+def _hollow(table: Mapping[str, Any]) -> bool:
+    """Whether there is an empty table in it, or it is one: in a layer of values that would not be there."""
+    return not table or any(isinstance(value, dict) and _hollow(value) for value in table.values())
 
 
 def named(key: Key, components: Iterable[str]) -> Key:

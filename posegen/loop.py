@@ -31,7 +31,8 @@ from posegen.types import Camera, Estimate, Render
 class Progress:
     """One iteration's losses as tensors, still on the device: reading them is the caller's choice.
 
-    error: the estimator's mean error in metres, None in iterations without feedback.
+    error: the estimator's mean error in metres, 0 where no picture counts.  drawn: share of the pictures that count, as
+    every limb is drawn.  Both are None in iterations without feedback.
     diversity: standard deviation of theta over the batch, radians.  spread: of the scores of one head, their mean.
     view_spread: how far apart the views are, from 0, all the same, to 1 (``losses.view_spread``).
     """
@@ -43,6 +44,7 @@ class Progress:
     view_spread: Tensor
     spread: Tensor
     error: Tensor | None
+    drawn: Tensor | None
 
 
 class PoseGen:
@@ -94,7 +96,7 @@ class PoseGen:
 
         self.discriminator.requires_grad_(False)
         adversarial = losses.adversarial(self.discriminator.scores(theta))
-        total, error = weights.w1 * adversarial, None
+        total, error, drawn = weights.w1 * adversarial, None, None
         if weights.w3:
             total = total + weights.w3 * losses.crowding(view)
         if weights.w4:
@@ -102,7 +104,7 @@ class PoseGen:
         if with_feedback:
             # looks come from a stream of their own, so that with and without feedback a seed draws the same z and poses
             looks = stream(self.settings.seed, "feedback", self.iteration)
-            feedback, error = self.feedback(theta[: weights.samples], view[: weights.samples], looks)
+            feedback, error, drawn = self.feedback(theta[: weights.samples], view[: weights.samples], looks)
             total = total + weights.w2 * feedback
         self._descend(total, self.adam_g)
         return Progress(
@@ -113,6 +115,7 @@ class PoseGen:
             view_spread=losses.view_spread(view.detach()),
             spread=torch.cat([real_scores, fake_scores]).detach().std(0).mean(),
             error=error,
+            drawn=drawn,
         )
 
     def propose(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -121,8 +124,8 @@ class PoseGen:
         theta, view = self.generator(z)
         return theta, leveled(view) if self.settings.loop.views == "level" else view
 
-    def feedback(self, theta: Tensor, view: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """L_fb (Eq 6-7) with the gradient of the chosen mode, and the mean error in metres.
+    def feedback(self, theta: Tensor, view: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """L_fb (Eq 6-7) with the gradient of the chosen mode, and ``error`` and ``drawn`` as in ``Progress``.
 
         A picture that does not show every limb says nothing of the estimator: nothing is gained by it, and the mean
         leaves it out.
@@ -141,10 +144,10 @@ class PoseGen:
         seen = error.detach()
         worst = seen.max() if s.scenario == "in_distribution" else s.c
         loss = torch.where(counts, losses.feedback(error, s.scenario, s.c, s.clamp), worst)
-        mean = torch.where(counts, seen, 0).sum() / counts.sum().clamp(min=1)
+        mean, drawn = torch.where(counts, seen, 0).sum() / counts.sum().clamp(min=1), counts.float().mean()
         if self.mode == "score":
-            return losses.score_function(loss.detach(), sample, (theta, view), s.sigma), mean
-        return loss.mean(), mean
+            return losses.score_function(loss.detach(), sample, (theta, view), s.sigma), mean, drawn
+        return loss.mean(), mean, drawn
 
     def look(self, theta: Tensor, view: Tensor, rng: torch.Generator) -> tuple[Estimate, Tensor]:
         """Draw the person and let the estimator look; -> what it says, and (n,) whether every limb was drawn."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,8 +63,8 @@ class RunDirectory:
             _lock(lock, self.path)
             if not resume:
                 self._refuse_content()
-            for part in self.path.rglob(".*.part"):
-                part.unlink(missing_ok=True)  # a process that was killed amid writing left it
+            for part in [*self.path.rglob(".*.part")]:
+                _remove(part)  # a process that was killed amid writing left it
             try:
                 yield self
             finally:
@@ -90,6 +91,14 @@ class RunDirectory:
     def _refuse_content(self) -> None:
         if self.path.exists() and any(p.name != ".lock" for p in self.path.iterdir()):
             raise UsageError(f"{self.path} is not empty", "go on with --resume, or choose another --out")
+
+
+def _remove(part: Path) -> None:
+    """A file, or a folder with all that is in it (``film`` writes such)."""
+    if part.is_dir():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
+        part.unlink(missing_ok=True)
 
 
 def _lock(file: TextIO, path: Path) -> None:

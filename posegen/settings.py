@@ -173,9 +173,9 @@ class RetainSettings(Options):
 
     photos: NonNegativeFloat | None = None
     """Weight of distillation from the original network on photographs of people."""
-    share: Share | None = None
-    """Photographs distilled beside a batch, as a share of its size. If ``retain.renders`` > 0, as many renders too, of
-    which (share x samples) are drawn in all."""
+    share: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Photographs distilled beside a batch, as a share of its size; at least one. If ``retain.renders`` > 0, as many
+    renders too, of which (share x samples) are drawn in all."""
     folder: Path | None = None
     """A folder of square crops of people, unlabelled; without one, the starter's training photographs. Of more than
     the steps can show, as many as they can are taken, spread evenly over their names."""

@@ -43,6 +43,7 @@ def complete(context: Context) -> dict[str, Any]:
     method, tuning = make_method(context), retention.tuning(context, sizes(loop), people)
     pool: list[Samples] = []
     for round_ in range(loop.rounds):
+        check_order(context, method, tuning, round_)
         pool.append(generate(context, method, round_))
         finetune(context, tuning, round_, kept(context, round_, generated.concatenate(pool)))
     finish(context, tuning)
@@ -97,6 +98,23 @@ def make_method(context: Context) -> PoseGen:
     if context.directory.generator.is_file():
         states.load_generator(context.directory.generator, method)
     return method
+
+
+def check_order(context: Context, method: PoseGen, tuning: Finetuning, round_: int) -> None:
+    """Raises AssetError where a round has to be drawn, but by a generator, or for an estimator, of another round.
+
+    So it is where files of an interrupted run were deleted: it would go on as an experiment that nobody asked for.
+    """
+    loop, folder = context.settings.loop, context.folder(round_)
+    first, last = (loop.warmup + r * loop.iterations if r else 0 for r in (round_, round_ + 1))
+    learned, at = proposals.learned(loop), method.iteration
+    if (folder / "dataset.json").is_file() or ((at == last or not learned) and loop.candidates == 1):
+        return  # no estimator is asked for anything
+    if tuning.epochs != round_ * tuning.pace.epochs or (learned and not first <= at <= last):
+        raise AssetError(
+            f"the samples of round {round_} are not in {folder}, and what its generator and estimator were is gone",
+            "start anew with another --out",
+        )
 
 
 def generate(context: Context, method: PoseGen, round_: int) -> Samples:
@@ -164,7 +182,7 @@ def finetune(context: Context, tuning: Finetuning, round_: int, samples: Samples
     with context.track.phase(f"fine-tune {round_}", tuning.pace.epochs * steps, done=done) as phase:
         kept = []
         while tuning.epochs < until:
-            context.seed_torch("fine-tune", tuning.epochs)
+            context.seed_torch("fine-tune", "layers", tuning.epochs)
             for losses in tuning.epoch(pool, context.stream("fine-tune", tuning.epochs)):
                 kept.append(losses.kept)
                 phase.advance(losses)

@@ -31,15 +31,14 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """One step, with Nesterov's momentum; matrices of one shape together. ``closure`` is not used."""
         for group in self.param_groups:
-            alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
+            alike: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
             for p in group["params"]:
                 if p.grad is not None:
-                    alike[p.shape].append(p)
-            for parameters in alike.values():
-                ahead = [self._ahead(p, p.grad, group["momentum"]).flatten(1) for p in parameters]
-                steps = orthogonal(torch.stack(ahead), self.bf16)
+                    alike[p.shape].append((p, self._ahead(p, p.grad, group["momentum"]).flatten(1)))
+            for pairs in alike.values():
+                steps = orthogonal(torch.stack([ahead for _, ahead in pairs]), self.bf16)
                 size = group["lr"] * _RMS * math.sqrt(max(steps.shape[1:]))
-                for p, step in zip(parameters, steps, strict=True):
+                for (p, _), step in zip(pairs, steps, strict=True):
                     p.add_(step.reshape(p.shape), alpha=-size)
 
     def _ahead(self, p: Tensor, grad: Tensor, share: float) -> Tensor:

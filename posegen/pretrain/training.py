@@ -68,7 +68,7 @@ class Training:
     def epoch(self) -> Iterator[Progress]:
         """One pass over the bank, in a new order. Its random numbers depend on seed and epoch alone."""
         rng = stream(self.settings.seed, "pretrain", self.epochs)
-        seed_torch(self.settings.seed, "pretrain", self.epochs)
+        seed_torch(self.settings.seed, "pretrain", "layers", self.epochs)
         self.module.train()
         order = torch.randperm(len(self.bank), generator=rng)
         for i in range(self.steps):

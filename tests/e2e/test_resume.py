@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from PIL import Image
 from posegen_starter.photos import StarterPhotos
 
 from posegen.context import Context
+from posegen.errors import AssetError
 from posegen.run import run
 
 from .tiny import arguments, ctrl_c, figures, files, same, settings
@@ -93,6 +95,22 @@ def test_ctrl_c(tmp_path: Path, whole: Path, phase: str, iteration: int) -> None
     same(out, whole)
     assert {k: v for k, v in result.items() if k != "seconds"} == figures(whole)
     assert result["seconds"] is None, "what the first process spent is not known"
+
+
+@pytest.mark.parametrize(
+    ("phase", "lost", "round_"),
+    [("draw round-1", "checkpoints/generator.safetensors", 1), ("fine-tune 1", "dataset/round-0", 0)],
+)
+def test_a_round_is_not_drawn_by_the_generator_of_another(tmp_path: Path, phase: str, lost: str, round_: int) -> None:
+    out = tmp_path / "out"
+    with ctrl_c(phase, 1):
+        run(settings(**CHANGES), out)
+    gone = out / lost
+    shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+    before = files(out)
+    with pytest.raises(AssetError, match=rf"the samples of round {round_} are not in") as caught:
+        run(settings(**CHANGES), out, resume=True)
+    assert "start anew" in caught.value.hint and files(out) == before
 
 
 def test_ctrl_c_again_and_again(tmp_path: Path, whole: Path) -> None:

@@ -142,12 +142,12 @@ def test_replay_that_does_nothing_or_leaves_no_room(assignments, message):
     made = config.load(assignments=[*assignments, "finetune.batch=16"])
     with pytest.raises(UsageError, match=message) as caught:
         complete(made.settings, made.given)
-    assert caught.value.message.startswith("retain.replay (--set)")
+    assert caught.value.message.startswith("retain.replay (--set)") and "retain.replay" in caught.value.hint
 
 
 def test_what_is_replayed_is_counted_in_the_estimators_own_batches(parts):
-    given = ["retain.dataset=3dpw:nowhere", "retain.replay=0.02"]
-    settings = complete(config.load(assignments=given).settings)  # one of 32 pictures, if nobody says how many
+    given = ["retain.dataset=3dpw:nowhere", "retain.replay=0.01"]
+    settings = complete(config.load(assignments=given).settings)  # too few for whom? nobody says how many a step has
     with pytest.raises(UsageError, match="nowhere is to be replayed, but in no step of 16 pictures"):
         retention.check(context(settings, parts()), [9])
 

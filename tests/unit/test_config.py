@@ -168,6 +168,9 @@ def test_options_without_a_name_belong_to_the_default_component(recipe):
         ("seed", "--set seed is not an assignment", "like --set"),
         ("=3", "--set =3 is not an assignment", "like --set"),
         ("a..b=3", "--set a..b=3 is not an assignment", "like --set"),
+        ("loop={}", "--set loop={} says nothing, as a table in it is empty", "give it a value"),
+        ("rows={a={},b.seed=1}", "--set rows={a={},b.seed=1} says nothing", "give it a value"),
+        ("retain.share=0", "retain.share = 0 (--set) should be greater than 0", "--dry-run"),
     ],
 )
 def test_mistakes_on_the_command_line(assignment, message, hint):

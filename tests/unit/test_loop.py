@@ -65,7 +65,7 @@ class TestFeedbackGradient:
     def test_rendered_is_the_true_gradient_through_image_and_estimator(self, scenario: str) -> None:
         posegen = method(torch.float64, mode="rendered", scenario=scenario)
         theta, view = proposals(torch.float64)
-        loss, _ = posegen.feedback(theta, view, stream())
+        loss, *_ = posegen.feedback(theta, view, stream())
         gradients = torch.autograd.grad(loss, (theta, view))
         step = 1e-6
         rng = stream(7)
@@ -82,7 +82,7 @@ class TestFeedbackGradient:
     def test_label_holds_the_estimate_constant(self) -> None:
         posegen = method(torch.float64, mode="label")
         theta, view = proposals(torch.float64)
-        loss, _ = posegen.feedback(theta, view, stream())
+        loss, *_ = posegen.feedback(theta, view, stream())
         gradient = torch.autograd.grad(loss, theta)[0]
 
         constant = posegen.look(theta.detach(), view.detach(), stream())[0].joints.detach()
@@ -98,7 +98,7 @@ class TestFeedbackGradient:
         """As a NeRF leaves them out in poses that it has never seen: the worst of errors would be the renderer's."""
         posegen = method(torch.float64, mode=mode)
         theta, view = proposals(torch.float64)
-        whole, _ = posegen.feedback(theta, view, stream())
+        whole, *_ = posegen.feedback(theta, view, stream())
         drawn, lacking = posegen.renderer.render, [1]
 
         def without_legs(pose: torch.Tensor, camera: Camera) -> Render:
@@ -108,14 +108,15 @@ class TestFeedbackGradient:
             return Render(render.image * left, render.alpha * left)
 
         posegen.renderer.render = without_legs
-        loss, error = posegen.feedback(theta, view, stream())
-        assert error > 0
+        loss, error, share = posegen.feedback(theta, view, stream())
+        assert error > 0 and share == pytest.approx(2 / 3)
         gradient = torch.autograd.grad(loss, theta)[0]
         assert gradient[[0, 2]].norm(dim=(1, 2)).min() > 0
         if mode != "score":  # whose samples are compared with one another
             assert gradient[1].abs().max() == 0 and loss > whole
         lacking = [0, 1, 2]
-        assert posegen.feedback(theta, view, stream())[1] == 0  # the mean of none
+        _, error, share = posegen.feedback(theta, view, stream())
+        assert error == share == 0  # the mean of none
 
     @pytest.mark.parametrize("part", ["renderer", "estimator", None])
     def test_auto_is_rendered_where_gradients_pass(self, part: str | None) -> None:
@@ -136,7 +137,7 @@ class TestFeedbackGradient:
         theta, view = (x.expand(256, *x.shape[1:]).clone().requires_grad_() for x in one)
         rng, total = stream(8), torch.zeros(3, dtype=torch.float64)
         for _ in range(24):
-            loss, _ = posegen.feedback(theta, view, rng)
+            loss, *_ = posegen.feedback(theta, view, rng)
             total += torch.autograd.grad(loss, view)[0].sum(0)
         expected = torch.autograd.grad(true.feedback(theta, view, stream())[0], view)[0].sum(0)
         assert torch.nn.functional.cosine_similarity(total, expected, dim=0) > 0.8
@@ -145,7 +146,7 @@ class TestFeedbackGradient:
         theta, view = proposals(torch.float64)
         gradients = []
         for scenario in ("out_of_distribution", "in_distribution"):
-            loss, _ = method(torch.float64, mode="label", scenario=scenario).feedback(theta, view, stream())
+            loss, *_ = method(torch.float64, mode="label", scenario=scenario).feedback(theta, view, stream())
             gradients.append(torch.autograd.grad(loss, view)[0])
         torch.testing.assert_close(gradients[0], -gradients[1])
 

@@ -26,7 +26,7 @@ def test_settings_go_before_the_estimator_and_the_estimator_before_the_rest():
 def test_the_pictures_of_a_batch():
     made = Pace(batch=64, replay=0.625, share=0.25)
     assert (made.replayed, made.fresh, made.recalled) == (40, 24, 16)
-    assert (Pace(batch=4, replay=1.0).fresh, Pace(batch=4, share=0.0).recalled) == (1, 1)
+    assert (Pace(batch=4, replay=1.0).fresh, Pace(batch=4, share=0.01).recalled) == (1, 1)
 
 
 @pytest.mark.parametrize(

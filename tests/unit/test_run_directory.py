@@ -72,6 +72,15 @@ class TestResume:
         with RunDirectory(tmp_path).opened(resume=True) as directory:
             assert directory.settings.is_file()
 
+    def test_what_a_kill_left_amid_writing_goes_files_and_folders(self, tmp_path: Path) -> None:
+        (tmp_path / "run.toml").touch()
+        film = tmp_path / "pictures" / ".turn.1.part"  # of posegen render -o FOLDER
+        film.mkdir(parents=True)
+        (film / "00000.png").touch()
+        (tmp_path / ".result.json.1.part").touch()
+        claim(tmp_path, resume=True)
+        assert sorted(p.name for p in tmp_path.rglob("*")) == [".lock", "pictures", "run.toml"]
+
 
 class TestLock:
     @pytest.mark.parametrize("resume", [True, False])

@@ -63,7 +63,8 @@ class Rays:
 
     def depth(self, node: NDArray[np.integer[Any]]) -> Floats:
         """Depths of nodes (B,), by their place in ``nodes``: rounded as ``stream.fill`` rounds them."""
-        return ((self.nodes[node] + self.shift) * self.step).astype(np.float32)
+        depth: Floats = ((self.nodes[node] + self.shift) * self.step).astype(np.float32)
+        return depth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
