@@ -57,7 +57,7 @@ def evaluate(
         bool, typer.Option("--save-predictions", help="Also predictions.npz, one row a person.")
     ] = False,
     agora_predictions: Annotated[
-        bool, typer.Option("--agora-predictions", help="Also predictions.zip, for AGORA's server.")
+        bool, typer.Option("--agora-predictions", help="Also predictions.zip, as AGORA's tool and server take it.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted evaluation in --out.")] = False,
 ) -> None:

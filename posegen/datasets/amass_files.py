@@ -90,6 +90,16 @@ def frame_rate(file: NpzFile, release: Release) -> float:
 def motion(path: Path, release: Release, rows: slice, hands: bool) -> tuple[Array, Array]:
     """SMPL's poses (T,24,3) and ``trans`` (T,3) of some rows, the world's z up as in the file.
 
+    Raises AssetError naming file and key.
+    """
+    file = NpzFile(path)
+    trans = _rows(file, "trans", file.shape("poses")[0], 3, rows)
+    return smpl_poses(path, release, rows, hands), trans
+
+
+def smpl_poses(path: Path, release: Release, rows: slice, hands: bool) -> Array:
+    """SMPL's poses (T,24,3) of some rows, the world's z up as in the file.
+
     Both models begin with the root and the 21 body joints of SMPL. SMPL's two hand joints are zero, or with ``hands``
     the first joint of the index fingers. Raises AssetError naming file and key.
     """
@@ -98,8 +108,7 @@ def motion(path: Path, release: Release, rows: slice, hands: bool) -> tuple[Arra
     poses = _rows(file, "poses", frames, release.columns, rows)
     left, right = release.hands
     fingers = [poses[:, left : left + 3], poses[:, right : right + 3]] if hands else [np.zeros((len(poses), 6))]
-    body = np.concatenate([poses[:, :66], *fingers], axis=1).reshape(-1, 24, 3)
-    return body, _rows(file, "trans", frames, 3, rows)
+    return np.concatenate([poses[:, :66], *fingers], axis=1).reshape(-1, 24, 3)
 
 
 def _rows(file: NpzFile, key: str, frames: int, columns: int, rows: slice) -> Array:

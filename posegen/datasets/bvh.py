@@ -78,6 +78,7 @@ class Bvh:
         """One file. Raises AssetError as the class says."""
         file = read_bvh(path)
         names = match(path, [joint.name for joint in file.joints])
+        names["pelvis"] = _pelvis(file, names)
         poses, root = _retarget(path, file, names, self._rest, self._unit)
         return Clip(_relative(path, self._root), "train", poses, root, file.fps)
 
@@ -119,6 +120,7 @@ def _retarget(
     places = places @ axes.T
     scale = unit or _unit(path, places, names)
     turns = file.rotations()
+    pelvis = file.place(names["pelvis"], turns)
     start = 1 if len(turns) > 1 and np.abs(turns[0] - np.eye(3)).max() < 1e-9 else 0
     turns = axes @ turns[start:] @ axes.T
     world = turns.copy()
@@ -136,7 +138,13 @@ def _retarget(
     for j in range(1, 24):
         local[:, j] = np.swapaxes(body[:, PARENTS[j]], -1, -2) @ body[:, j]
     poses = rotmat_to_rotvec(torch.from_numpy(local))
-    return poses.float(), torch.from_numpy(file.root()[start:] @ axes.T * scale).float()
+    return poses.float(), torch.from_numpy(pelvis[start:] @ axes.T * scale).float()
+
+
+def _pelvis(file: BvhMotion, names: dict[str, int]) -> int:
+    """The joint from which both legs go out: above it, a file may have one that places the whole person."""
+    left, right = (file.above(names[f"{side}_hip"]) for side in ("left", "right"))
+    return max(j for j in left if j in right)
 
 
 def _rest_places(file: BvhMotion) -> Array:

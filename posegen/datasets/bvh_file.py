@@ -54,13 +54,26 @@ class BvhMotion:
                     turns[:, j] = turns[:, j] @ _about(axis, np.radians(self.motion[:, column]))
         return turns
 
-    def root(self) -> Array:
-        """The root's position (T,3), in the file's unit."""
-        place = np.tile(self.joints[0].offset, (len(self.motion), 1))
-        for column, (kind, axis) in enumerate(self.joints[0].channels, self.joints[0].first):
-            if kind == "position":
-                place[:, axis] = self.motion[:, column]
+    def above(self, joint: int) -> list[int]:
+        """The way from the root down to a joint."""
+        parent = self.joints[joint].parent
+        return [*(self.above(parent) if parent >= 0 else []), joint]
+
+    def place(self, joint: int, turns: Array) -> Array:
+        """A joint's position (T,3), in the file's axes and unit.  turns: what ``rotations`` gives."""
+        place, turned = np.zeros((len(self.motion), 3)), np.tile(np.eye(3), (len(self.motion), 1, 1))
+        for j in self.above(joint):
+            place = place + (turned @ self._moved(j)[..., None])[..., 0]
+            turned = turned @ turns[:, j]
         return place
+
+    def _moved(self, joint: int) -> Array:
+        """How far (T,3) a joint is from its parent, in the parent's axes."""
+        away = np.tile(self.joints[joint].offset, (len(self.motion), 1))
+        for column, (kind, axis) in enumerate(self.joints[joint].channels, self.joints[joint].first):
+            if kind == "position":
+                away[:, axis] = self.motion[:, column]
+        return away
 
 
 def read_bvh(path: Path) -> BvhMotion:

@@ -40,7 +40,8 @@ SPINE = ("lowerback", "spine", "spine1", "spine2", "spine3", "spine4", "chest", 
 
 
 def match(path: Path, names: Sequence[str]) -> dict[str, int]:
-    """SMPL's joint -> index in ``names``. Spine joints, collars, feet and hands may be missing.
+    """SMPL's joint -> index in ``names``, but for the pelvis, which no name tells. Spine joints, collars, feet and
+    hands may be missing.
 
     Raises AssetError with what the nearest convention lacks.
     """
@@ -59,7 +60,7 @@ def match(path: Path, names: Sequence[str]) -> dict[str, int]:
         )
     neck = next((place[name] for name in ("neck", "lowerneck", "neck1") if name in place), None)
     spine = [i for i, name in enumerate(plain) if name in SPINE]
-    matched |= {"pelvis": 0, "head": place["head"]}
+    matched["head"] = place["head"]
     matched |= {"neck": neck} if neck is not None else {}
     last = dict(zip(("spine3", "spine2", "spine1"), reversed(spine), strict=False))
     return matched | last

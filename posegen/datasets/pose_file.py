@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from posegen.datasets.amass import y_up
-from posegen.datasets.amass_files import RELEASES, frame_rate, motion
+from posegen.datasets.amass_files import RELEASES, frame_rate, smpl_poses
 from posegen.datasets.bvh import Bvh
 from posegen.errors import AssetError, UsageError, nearest
 from posegen.files import read_error
@@ -69,7 +69,7 @@ def _npz(path: Path) -> Clip:
             if not shape[0]:
                 raise AssetError(f"{path}: '{key}' holds no pose", "is it the right file?")
             fps = frame_rate(file, release) if release.rate in file else FPS
-            poses, _ = motion(path, release, slice(None), hands=False)
+            poses = smpl_poses(path, release, slice(None), hands=False)
             return _clip(path.stem, y_up(poses), fps)
     return _clip(path.stem, _poses(file.read(key, *shape, kinds="f"), f"{path}: '{key}'"), FPS)
 

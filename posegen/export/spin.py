@@ -1,4 +1,4 @@
-"""An npz as SPIN's ``datasets/base_dataset.py`` reads it (PARE and VIBE too)."""
+"""An npz as SPIN's ``datasets/base_dataset.py`` reads it (PARE too)."""
 
 from __future__ import annotations
 

@@ -53,6 +53,24 @@ def test_poses_come_back_whatever_the_skeleton(tmp_path, kind):
 # traps
 
 
+def test_a_root_above_the_hips_places_and_turns_the_whole_person(tmp_path):
+    pose, moved = poses(), np.random.default_rng(1).standard_normal((5, 3))
+    path = tmp_path / "clip.bvh"
+    head, rows = skeleton_file(Skeleton(CMU, unit=0.01), pose, moved).split("MOTION\n")
+    body = head.removeprefix("HIERARCHY\n").replace("ROOT Hips", "JOINT Hips")
+    six = "Xposition Yposition Zposition Zrotation Xrotation Yrotation"
+    reference = f"ROOT Reference\n{{\n OFFSET 0 0 0\n CHANNELS 6 {six}\n{body}}}\n"
+    lines = [f"100 200 300 0 0 90 {row}" if i > 1 else row for i, row in enumerate(rows.splitlines())]
+    path.write_text(f"HIERARCHY\n{reference}MOTION\n" + "\n".join(lines) + "\n")
+    clip = next(Bvh(tmp_path, rest=torch.from_numpy(rest())).clips())
+    quarter = rotvec_to_rotmat(torch.tensor([0, np.pi / 2, 0])).double()
+    turned = rotvec_to_rotmat(torch.from_numpy(pose))
+    turned[:, 0] = quarter @ turned[:, 0]
+    torch.testing.assert_close(rotvec_to_rotmat(clip.poses), turned.float(), atol=2e-4, rtol=0)
+    where = torch.from_numpy(moved) @ quarter.T + torch.tensor([1.0, 2.0, 3.0])
+    torch.testing.assert_close(clip.root_translation, where.float(), atol=1e-4, rtol=0)
+
+
 def test_leftshoulder_is_a_collar_bone_in_one_convention_and_an_upper_arm_in_the_other(tmp_path):
     assert CMU["left_collar"] == BIPED["left_shoulder"] == "LeftShoulder"
     pose = np.zeros((3, 24, 3))

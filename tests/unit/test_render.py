@@ -88,11 +88,12 @@ def test_several_arrays_under_the_name_of_one(tmp_path, motions):
     assert "npz" in caught.value.hint
 
 
-def test_an_amass_file_is_turned_upright(tmp_path, motions):
+@pytest.mark.parametrize("more", [{}, {"trans": np.zeros((4, 3), np.float32)}], ids=["poses alone", "a release's file"])
+def test_an_amass_file_is_turned_upright(tmp_path, motions, more):
     poses = np.zeros((4, 156), np.float32)
     poses[:, 0] = math.pi / 2  # z up, and the body's y to the world's z: it stands
     poses[:, 5] = 0.3
-    np.savez(tmp_path / "walk_poses.npz", poses=poses, trans=np.zeros((4, 3), np.float32), mocap_framerate=120.0)
+    np.savez(tmp_path / "walk_poses.npz", poses=poses, mocap_framerate=120.0, **more)
     clip = pose_file.read_poses(str(tmp_path / "walk_poses.npz"), motions, REST)
     assert clip.fps == 120 and clip.poses.shape == (4, 24, 3)
     torch.testing.assert_close(clip.poses[:, 0], torch.zeros(4, 3), atol=1e-5, rtol=0)
