@@ -94,16 +94,15 @@ def motion(path: Path, release: Release, rows: slice, hands: bool) -> tuple[Arra
     """
     file = NpzFile(path)
     trans = _rows(file, "trans", file.shape("poses")[0], 3, rows)
-    return smpl_poses(path, release, rows, hands), trans
+    return smpl_poses(file, release, rows, hands), trans
 
 
-def smpl_poses(path: Path, release: Release, rows: slice, hands: bool) -> Array:
+def smpl_poses(file: NpzFile, release: Release, rows: slice, hands: bool) -> Array:
     """SMPL's poses (T,24,3) of some rows, the world's z up as in the file.
 
     Both models begin with the root and the 21 body joints of SMPL. SMPL's two hand joints are zero, or with ``hands``
     the first joint of the index fingers. Raises AssetError naming file and key.
     """
-    file = NpzFile(path)
     frames = file.shape("poses")[0]
     poses = _rows(file, "poses", frames, release.columns, rows)
     left, right = release.hands

@@ -144,7 +144,7 @@ def _retarget(
 def _pelvis(file: BvhMotion, names: dict[str, int]) -> int:
     """The joint from which both legs go out: above it, a file may have one that places the whole person."""
     left, right = (file.above(names[f"{side}_hip"]) for side in ("left", "right"))
-    return max(j for j in left if j in right)
+    return max(j for j in left if j in right)  # a parent comes before its children
 
 
 def _rest_places(file: BvhMotion) -> Array:

@@ -69,7 +69,7 @@ def _npz(path: Path) -> Clip:
             if not shape[0]:
                 raise AssetError(f"{path}: '{key}' holds no pose", "is it the right file?")
             fps = frame_rate(file, release) if release.rate in file else FPS
-            poses = smpl_poses(path, release, slice(None), hands=False)
+            poses = smpl_poses(file, release, slice(None), hands=False)
             return _clip(path.stem, y_up(poses), fps)
     return _clip(path.stem, _poses(file.read(key, *shape, kinds="f"), f"{path}: '{key}'"), FPS)
 
