@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath
 
 from posegen.datasets.h36m_videopose3d import SUBJECTS, VideoPose3D
 from posegen.datasets.npz import Npz
-from posegen.datasets.records import Record
+from posegen.datasets.records import FRONTAL, Record
 from posegen.errors import AssetError, UsageError, nearest
 
 FILES = {"test": ("h36m_valid_protocol1.npz", "h36m_valid_protocol2.npz"), "train": ("h36m_train.npz",)}
@@ -51,9 +51,11 @@ class Human36M:
         self.split = split
         spin = next((root / name for name in FILES[split] if (root / name).is_file()), None)
         videopose = next((p for p in (root, root / "data") if (p / "data_3d_h36m.npz").is_file()), None)
+        self.incomplete = ""
         self._rows: Npz | VideoPose3D
         if spin is not None and layout != "videopose3d":
             self._rows = Npz(spin, part_order="spin24")
+            self.incomplete = FRONTAL if spin.name == FILES["test"][1] else ""
         elif videopose is not None and layout != "spin":
             self._rows = VideoPose3D(root, videopose / "data_3d_h36m.npz", split, step)
         else:

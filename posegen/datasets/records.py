@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 BOX = (3 / 4 / 1.1, 1 / 1.2)  # width and height of a person's box, in sides of the published crop
+FRONTAL = "only frames of camera 60457274"
+"""How much of Human3.6M's test split is in SPIN's second file, as ``part_of`` says it."""
 
 
 @dataclass(frozen=True, slots=True)

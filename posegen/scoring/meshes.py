@@ -21,6 +21,7 @@ from posegen.scoring.protocols import Side
 NEUTRAL = "smpl-neutral"
 REGRESSOR = "h36m-regressor"
 BODY_VERTICES = "agora-body-vertices"
+VERTICES = 6890  # of SMPL's mesh
 LEFT_FIRST = "Use J_regressor_h36m.npy of SPIN's data: other files order the legs differently."
 
 
@@ -127,6 +128,8 @@ def body_vertices() -> list[int] | None:
         ids = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise AssetError(f"{path} cannot be read: {error}", f"posegen assets set {BODY_VERTICES} PATH") from error
-    if not isinstance(ids, np.ndarray) or ids.dtype.kind not in "iu" or not ids.size or ids.min() < 0:
-        raise AssetError(f"{path} is no list of vertices", f"posegen assets set {BODY_VERTICES} PATH")
-    return [int(i) for i in ids.ravel()]
+    vertices = ids.ravel().tolist() if isinstance(ids, np.ndarray) and ids.dtype.kind in "iu" else []
+    if not vertices or len(set(vertices) & set(range(VERTICES))) != len(vertices):
+        what = f"{path} is no list of some of SMPL's {VERTICES:,} vertices, each named once"
+        raise AssetError(what, f"posegen assets set {BODY_VERTICES} PATH")
+    return vertices

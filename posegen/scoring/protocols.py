@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from torch import Tensor
 
 from posegen import metrics
 from posegen.body.joints import FROM_H36M, JOINT_SETS, LIMBS, TO_H36M
+from posegen.datasets.records import FRONTAL, Record
 from posegen.errors import UsageError, nearest
 from posegen.geometry import align
-
-if TYPE_CHECKING:
-    from posegen.datasets.records import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +58,8 @@ METRICS: dict[str, Metric] = {
     "mpjae_pa": Metric("MPJAE-PA", "degrees"),
     "mpjpe_limbs": Metric("MPJPE of 12 limbs"),
     "pa_mpjpe_limbs": Metric("PA-MPJPE of 12 limbs"),
+    "mpjpe_14": Metric("MPJPE of 14"),
+    "pa_mpjpe_14": Metric("PA-MPJPE of 14"),
     "acceleration": Metric("acceleration error", "mm/frame²"),
 }
 
@@ -69,19 +69,21 @@ class EvaluationProtocol:
     """How one published number is computed.
 
     joint_set: what both sides are compared in; empty for the 12 limbs of whatever set each side has.
-    truth: ``joints`` of the dataset, or the ``mesh`` of its SMPL parameters with the body of the person's gender.
-    vertices: whether a metric wants them.  keep: which records are judged, None for all.  moving: the
-    joints whose acceleration is compared, given those of ``joint_set``.  matched: people are matched in each
-    image by AGORA's rules.  definition: one sentence, printed with every report.
+    truth: ``joints`` of the dataset, or the ``mesh`` of its SMPL parameters with the body of the person's gender, or
+    their ``neutral mesh``.  vertices: whether a metric wants them.  keep: which records are judged, None for all.
+    part: what ``keep`` leaves, in the words of a dataset that has no more (its ``incomplete``).  moving: the joints
+    whose acceleration is compared, given those of ``joint_set``.  matched: people are matched in each image by AGORA's
+    rules.  definition: one sentence, printed with every report.
     """
 
     name: str
     definition: str
     joint_set: str
     score: Callable[[Side, Side], Scores]
-    truth: Literal["joints", "mesh"] = "joints"
+    truth: Literal["joints", "mesh", "neutral mesh"] = "joints"
     vertices: bool = False
     keep: Callable[[Record], bool] | None = None
+    part: str = ""
     moving: Callable[[Tensor], Tensor] | None = None
     matched: bool = False
 
@@ -115,6 +117,8 @@ PELVIS_OF_3DHP = [14]
 PCK_OF_3DHP = list(range(14))  # head top, neck, arms, legs; pelvis, spine and head are the last three
 LIMBS_OF_SMPL = _indices("smpl24", LIMBS)
 LIMBS_OF_SKI = _indices("ski17", LIMBS)
+SKI14 = _indices("ski17", (*LIMBS, "neck", "head_top"))
+"""The joints by which the paper's script judges SKI-Pose: limbs, neck and head top."""
 HIPS_OF_LIMBS = [LIMBS.index("left_hip"), LIMBS.index("right_hip")]
 ANGLES = [0, 1, 2, 4, 5, 16, 17, 18, 19]
 """The joints of smpl24 whose rotations the 3DPW challenge compares: pelvis, hips, knees, shoulders, elbows."""
@@ -187,11 +191,13 @@ def spin_3dhp(predicted: Side, true: Side) -> Scores:
 
 
 def ski(predicted: Side, true: Side) -> Scores:
-    """ski17 about the pelvis, scaled and not; and its 12 limbs, whose definitions differ least from other sets'."""
+    """ski17 about the pelvis, scaled and not; the paper's 14 of them; the 12 limbs, defined most as in other sets."""
     a, b = (_about(side.joints, side.joints, PELVIS) for side in (predicted, true))
-    limbs = a[:, LIMBS_OF_SKI], b[:, LIMBS_OF_SKI]
+    limbs, few = ((a[:, joints], b[:, joints]) for joints in (LIMBS_OF_SKI, SKI14))
     return _errors(a, b) | {
         "n_mpjpe": metrics.n_mpjpe(a, b),
+        "mpjpe_14": metrics.mpjpe(*few),
+        "pa_mpjpe_14": metrics.pa_mpjpe(*few),
         "mpjpe_limbs": metrics.mpjpe(*limbs),
         "pa_mpjpe_limbs": metrics.pa_mpjpe(*limbs),
     }
@@ -230,6 +236,7 @@ def frontal(record: Record) -> bool:
 
 _SPIN_TRUTH = "truth: the mesh of the SMPL body of the person's gender; prediction: the neutral SMPL mesh"
 _SPIN_JOINTS = "14 joints of SPIN's J_regressor_h36m (ankles, knees, hips, wrists, elbows, shoulders, neck, head top)"
+_3DHP_JOINTS = "17 joints of the universal skeleton (of the real one in training data and with skeleton=real)"
 _LIMBS = (
     "not an official number: the 12 limb joints (ankles, knees, hips, wrists, elbows, shoulders) that the estimator's "
     "own joint set and the dataset's have in common by name, though not by definition; both about the middle of the "
@@ -252,11 +259,12 @@ PROTOCOLS: dict[str, EvaluationProtocol] = {
         ),
         EvaluationProtocol(
             "3dpw/vibe",
-            f"{_SPIN_JOINTS}, both about the middle of their own hips; {_SPIN_TRUTH}; acceleration error over frames "
-            "in a row, per frame squared; mean over people (Kocabas et al. 2020)",
+            f"{_SPIN_JOINTS}, both about the middle of their own hips and of the neutral SMPL mesh, whatever the "
+            "person's gender; acceleration error over frames in a row, per frame squared; mean over people (Kocabas et "
+            "al. 2020)",
             "h36m17",
             vibe_3dpw,
-            truth="mesh",
+            truth="neutral mesh",
             moving=lsp14_about_hips,
         ),
         EvaluationProtocol(
@@ -287,16 +295,16 @@ PROTOCOLS: dict[str, EvaluationProtocol] = {
         ),
         EvaluationProtocol(
             "3dhp/official",
-            "17 joints, of the universal skeleton unless skeleton=real asks for another, both about the pelvis; PCK: "
-            "nearer than 150 mm, AUC: mean PCK over 0, 5, ..., 150 mm, both of 14 joints (no pelvis, spine, head); "
-            "PA-PCK after alignment of those 14; all frames of all sequences pooled (Mehta et al. 2017)",
+            f"{_3DHP_JOINTS}, both about the pelvis; PCK: nearer than 150 mm, AUC: mean PCK over 0, 5, ..., 150 mm, "
+            "both of 14 joints (no pelvis, spine, head); PA-PCK after alignment of those 14; all frames of all "
+            "sequences pooled (Mehta et al. 2017)",
             "3dhp17",
             official_3dhp,
         ),
         EvaluationProtocol(
             "3dhp/spin",
-            "17 joints, of the universal skeleton unless skeleton=real asks for another, both about the pelvis; people "
-            "with a joint outside the image are left out; mean over people (Kolotouros et al. 2019)",
+            f"{_3DHP_JOINTS}, both about the pelvis; people with a joint outside the image are left out; mean over "
+            "people (Kolotouros et al. 2019)",
             "3dhp17",
             spin_3dhp,
             keep=whole_in_image,
@@ -304,7 +312,8 @@ PROTOCOLS: dict[str, EvaluationProtocol] = {
         EvaluationProtocol(
             "ski/ptz",
             "17 joints of SKI-Pose PTZ, both about the pelvis; the same scaled (N-MPJPE: what Rhodin et al. 2018 and "
-            "CanonPose are understood to report) and aligned; the 12 limb joints; mean over images",
+            "CanonPose are understood to report) and aligned; 14 of them, without pelvis, spine and head (as the "
+            "script of PoseGen's paper); the 12 limb joints; mean over images",
             "ski17",
             ski,
         ),
@@ -321,6 +330,7 @@ PROTOCOLS: dict[str, EvaluationProtocol] = {
             "vp3d17",
             h36m,
             keep=frontal,
+            part=FRONTAL,
         ),
         EvaluationProtocol(
             "h36m/videopose3d",

@@ -73,11 +73,12 @@ def true_side(records: Sequence[Record], protocol: EvaluationProtocol, meshes: M
     if not wanted:
         return Side(torch.stack([limbs(_joints(r)[None], r.joint_set or "")[0] for r in records]))
     pose, betas = _column(records, "pose", (24, 3)), _column(records, "betas", (10,))
-    if protocol.truth == "mesh":
+    if protocol.truth != "joints":
         for record in records:
             if record.pose is None or record.betas is None:
                 raise AssetError(f"{protocol.name} needs SMPL's pose and shape, which {record.key} lacks")
-        return meshes.side(wanted, pose, betas, [r.gender or "neutral" for r in records])
+        of_gender = protocol.truth == "mesh"
+        return meshes.side(wanted, pose, betas, [r.gender or "neutral" for r in records] if of_gender else None)
     joints = torch.stack([_in(r, wanted, protocol) for r in records])
     if has_mesh(protocol, meshes):
         return meshes.beside(joints, pose, betas)
@@ -86,7 +87,7 @@ def true_side(records: Sequence[Record], protocol: EvaluationProtocol, meshes: M
 
 def labelled(record: Record, protocol: EvaluationProtocol) -> bool:
     """Whether the record knows where all the joints are that the protocol compares, if it takes any from it."""
-    if protocol.truth == "mesh":
+    if protocol.truth != "joints":
         return True
     if record.joints is None or record.joint_set is None:
         return False

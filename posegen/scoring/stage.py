@@ -152,6 +152,7 @@ class _Evaluation:
         return result
 
     def about(self, people: int) -> dict[str, Any]:
+        missing = getattr(self.dataset, "incomplete", "")
         return {
             "estimator": self.settings.estimator.name,
             "weights": summary.weights(self.estimator),
@@ -163,7 +164,7 @@ class _Evaluation:
             "protocol": self.protocol.name,
             "judged": people,
             "of": len(self.dataset),
-            "incomplete": getattr(self.dataset, "incomplete", ""),
+            "incomplete": "" if missing == self.protocol.part else missing,
         }
 
     def columns(self, judge: Judge, folder: Folder | None, total: int) -> tuple[Columns, dict[str, int]]:

@@ -21,7 +21,8 @@ from posegen.scoring.meshes import Meshes, read_regressor
 from posegen.scoring.sides import Abilities
 from posegen.scoring.stage import Request, measure
 
-from .fixtures_evaluate import REGRESSOR, SETTINGS, V, people_of_3dpw, people_of_agora, smpl, spoken
+from .fixtures_evaluate import REGRESSOR, SETTINGS, V, grey, people_of_3dpw, people_of_agora, smpl, spoken
+from .fixtures_h36m import spin
 from .fixtures_mpi_inf_3dhp import write_test
 from .fixtures_threedpw import sequence, threedpw
 
@@ -87,6 +88,20 @@ def test_3dpw_challenge_compares_the_estimators_own_24_joints(data):
     assert result["all"]["mpjpe"]["mean"] == pytest.approx(1000 * (a - b).norm(dim=-1).mean().item(), abs=1e-3)
     assert {"pck50", "auc_3dpw", "mpjae", "mpjae_pa"} <= set(result["all"])
     assert 0 < result["all"]["mpjae"]["mean"] < 40
+
+
+def test_vibes_ground_truth_is_of_the_neutral_body(data):
+    root, records, oracle = data
+    result, text = spoken(Request(Source("3dpw", root), protocol="3dpw/vibe"), oracle)
+    errors = []
+    for row, record in enumerate(records):
+        people = ((oracle.pose[row], oracle.betas[row]), (record.pose, record.betas))
+        joints = (REGRESSOR @ by_hand(0, pose.flatten().numpy(), betas.numpy()) for pose, betas in people)
+        a, b = ((j - j[[1, 4]].mean(0))[protocols.LSP14] for j in joints)  # the hips of h36m17
+        errors.append(np.linalg.norm(a - b, axis=1).mean())
+    assert {r.gender for r in records} == {"male", "female"}
+    assert result["all"]["mpjpe"]["mean"] == pytest.approx(1000 * np.mean(errors), abs=2e-3)
+    assert "of the neutral SMPL mesh, whatever the person's gender" in text
 
 
 def test_acceleration_is_of_frames_in_a_row(data):
@@ -166,6 +181,20 @@ def test_the_frontal_camera_of_h36m():
     assert [keep(Record("a/0", groups={"camera": c})) for c in ("60457274", "54138969")] == [True, False]
     with pytest.raises(UsageError, match="which took it"):
         keep(Record("a/0"))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "missing"),
+    [("h36m/p1", "only frames of camera 60457274"), ("h36m/limbs", "only frames of camera 60457274"), ("h36m/p2", "")],
+)
+def test_the_frontal_cameras_file_is_the_whole_split_of_p2_alone(data, tmp_path, protocol, missing):
+    _, _, oracle = data
+    root = spin(tmp_path / "h36m", "h36m_valid_protocol2.npz")
+    for record in open_dataset("h36m", "test", root):
+        grey(record.image, [(record.box[[0, 2]].mean().item(), record.box[[1, 3]].mean().item(), 0)])
+    result, text = spoken(Request(Source("h36m", root), protocol=protocol), oracle)
+    assert result["incomplete"] == missing
+    assert ("(only frames of camera 60457274 are there: not the protocol's number)" in text) == bool(missing)
 
 
 def test_a_regressor_with_the_right_leg_first_is_refused(tmp_path, monkeypatch):

@@ -305,6 +305,16 @@ def test_a_damaged_list_of_vertices_matters_to_agora_alone_and_before_anybody_is
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("ids", [[], [5, 5], [-1, 2], [6890], [0.0, 1.0]])
+def test_a_list_of_vertices_that_are_not_smpls_is_refused(crowd, tmp_path, ids):
+    np.save(tmp_path / "body_verts_smpl.npy", np.array(ids, dtype=type(ids[0]) if ids else int))
+    assets.register("agora-body-vertices", tmp_path / "body_verts_smpl.npy")
+    root, _, oracle, _ = crowd
+    with pytest.raises(AssetError, match=r"body_verts_smpl\.npy is no list of some of SMPL's 6,890 vertices") as caught:
+        measure(oracle, SETTINGS, Request(Source("agora", root)))
+    assert caught.value.hint == "posegen assets set agora-body-vertices PATH"
+
+
 def test_a_missing_picture_is_named(data):
     root, _, oracle = data
     (root / "imageFiles/downtown_test_00/image_00003.jpg").unlink()
