@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -109,6 +110,15 @@ def load_module(module: nn.Module, tensors: Mapping[str, Tensor], source: Path, 
             shapes = f"{tuple(tensors[key].shape)}, not {tuple(expected[key].shape)}"
             raise AssetError(f"{source}: '{key}' has shape {shapes}", repair)
     module.load_state_dict(dict(tensors))
+
+
+def fingerprint(module: nn.Module) -> str:
+    """The sha256 of all parameters and buffers, in hexadecimal: what tells two networks apart."""
+    digest = hashlib.sha256()
+    for name, value in sorted([*module.named_parameters(), *module.named_buffers()]):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

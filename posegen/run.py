@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 from posegen import assets, checkpoint, elsewhere, retention, stages
-from posegen.assemble import assemble, bench, check_people
+from posegen.assemble import Parts, assemble, bench, check_people
 from posegen.config import difference, to_table, to_toml
 from posegen.context import Context
 from posegen.datasets import generated, open
@@ -21,7 +21,7 @@ from posegen.doctor import environment
 from posegen.errors import AssetError, UsageError
 from posegen.evaluate import GROUPINGS, PROTOCOL, broken_down, summarise
 from posegen.report import scores, summary
-from posegen.rundir import RunDirectory
+from posegen.rundir import INPUTS, RunDirectory
 from posegen.track import Track
 
 if TYPE_CHECKING:
@@ -154,6 +154,25 @@ def _check_wanted(context: Context, draws: bool, finetunes: bool, dataset: Path 
         retention.check(context, sizes)
 
 
+def _check_unchanged(directory: RunDirectory, settings: Settings, parts: Parts) -> None:
+    """Raises UsageError where the original weights, or a file of somebody who is drawn, are others than at the start.
+
+    Settings name them by asset or path, which may hold something else by now: a run of two networks means nothing.
+    """
+    module = parts.estimator.module
+    people = (settings.renderer.options.get("subject"), *settings.loop.others, *settings.retain.subjects)
+    files = sorted({str(who) for who in people if who and Path(str(who)).suffix and Path(str(who)).is_file()})
+    now = {file: assets.sha256(Path(file)) for file in files}
+    if module is not None:
+        now[f"weights of {settings.estimator.name}"] = checkpoint.fingerprint(module)
+    first = directory.once(INPUTS, lambda: now)
+    if changed := [name for name, digest in first.items() if now.get(name) != digest]:
+        raise UsageError(
+            f"{directory.path} was started with other files than there are now: {', '.join(changed)}",
+            "put them back, or start anew elsewhere",
+        )
+
+
 @contextmanager
 def _opened(
     settings: Settings,
@@ -185,5 +204,7 @@ def _opened(
             checkpoint.write_text(directory.settings, text)
         if not directory.environment.is_file():
             checkpoint.write_text(directory.environment, json.dumps(environment(), indent=1) + "\n")
+        if not directory.result.is_file():
+            _check_unchanged(directory, settings, parts)
         with torch.random.fork_rng():
             yield context

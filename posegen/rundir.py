@@ -2,6 +2,7 @@
 
 run.toml        the settings; ``posegen run --recipe run.toml`` repeats the run
 env.json        versions, machine, plugins
+inputs.json     sha256 of the original weights and of the files of those who are drawn
 metrics.jsonl   every iteration's losses, one JSON object a line
 samples.json    which dataset ``posegen finetune`` learns from
 before.json     the estimator's figures before, for every image of every split; after.json: after
@@ -28,6 +29,8 @@ from typing import Any, TextIO
 from posegen.checkpoint import write_text
 from posegen.errors import UsageError
 from posegen.files import read_json, reason
+
+INPUTS = "inputs.json"
 
 
 class RunDirectory:

@@ -28,7 +28,7 @@ from posegen.doctor import usable_cpus
 from posegen.errors import PosegenError
 from posegen.files import disk_error
 from posegen.report import ablation as report
-from posegen.rundir import RunDirectory
+from posegen.rundir import INPUTS, RunDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +96,16 @@ def _begin(cell: Cell, done: Sequence[Cell]) -> None:
     """
     drawn = next((o for o in done if cell.draws_as(o) and _whole(RunDirectory(o.folder).dataset / "round-0")), None)
     measured = next((o for o in done if cell.starts_as(o)), None)
-    if cell.folder.exists() or (drawn is None and measured is None):
+    shared = drawn or measured
+    if cell.folder.exists() or shared is None:
         return
     part = RunDirectory(cell.folder.with_name(f".{cell.folder.name}.part"))
+    inputs = shared.folder / INPUTS  # where the cell's own are others by now, it fails
     try:
         shutil.rmtree(part.path, ignore_errors=True)
         part.path.mkdir(parents=True)
+        if inputs.is_file():
+            shutil.copyfile(inputs, part.path / INPUTS)
         if measured is not None:
             shutil.copyfile(measured.folder / "before.json", part.path / "before.json")
             for dataset in RunDirectory(measured.folder).datasets.glob("*/before"):

@@ -44,7 +44,7 @@ def export(settings: Settings, run: Path, out: Path, layout: str, console: Conso
     if not folders:
         raise UsageError(f"{run} has no generated samples", "give the --out of posegen run or posegen generate")
     counts = [generated.describe(folder)[0] for folder in folders]
-    parts = assemble(settings, finetunes=False)
+    parts = assemble(settings.model_copy(update={"device": "cpu"}), finetunes=False)  # not where the run was
     for folder in folders:  # before anything is written
         for i in generated.read_labels(folder, joint_set=parts.estimator.joint_set)["person"].unique().tolist():
             check_joints(_body(parts, generated.people(folder), i, folder))

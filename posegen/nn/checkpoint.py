@@ -112,7 +112,7 @@ def load_exact(module: nn.Module, checkpoint: Checkpoint, family: str) -> None:
         if other not in (None, family):
             raise AssetError(
                 f"{path} is a checkpoint of {other}, not of {family}: {difference}",
-                shlex.join(("--estimator", other, "--checkpoint", str(path))),
+                shlex.join(("--estimator", other, "--set", f"estimator.checkpoint={path}")),
             )
         raise AssetError(f"{path} is not of this network: {difference}", f"give a checkpoint of {family}")
     for name, value in found.items():

@@ -88,7 +88,8 @@ def open_bank(
     ):
         b = settings.bank
         poses = Upright(clips, recombine=b.recombine, blend=b.blend, bend=b.bend, roll=b.roll)
-        size = min(SHARD, math.ceil(count / len(b.subjects)))
+        each = math.ceil(count / len(b.subjects))
+        size = math.ceil(each / math.ceil(each / SHARD))  # as many shards of everybody
         shards = [folder / f"{part}-{i:03d}.npy" for i in range(math.ceil(count / size))]
         done = [shard for shard in shards if shard.with_suffix(".safetensors").is_file()]
         with track.phase(f"draw pictures ({part})", count, done=min(count, size * len(done))) as phase:

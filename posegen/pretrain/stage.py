@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from posegen.protocols import PoseEstimator, Renderer
 from posegen.seeding import seed_torch
 from posegen.settings import Selection
 from posegen.track import Track
+
+LAYER = re.compile(r"layer\d+")  # of a ResNet: layer4.1.conv1.weight is not under an adapter's name
 
 
 def pretrain(
@@ -129,8 +132,8 @@ def _start(module: nn.Module, path: Path) -> None:
 
 def _aliases(name: str) -> list[str]:
     """A tensor's name, and without the adapter's name for its backbone: encoder.layer1.0.conv1.weight."""
-    rest = name.partition(".")[2]
-    return [name, rest] if "." in rest else [name]
+    first, _, rest = name.partition(".")
+    return [name, rest] if "." in rest and not LAYER.fullmatch(first) else [name]
 
 
 def _halves(state: dict[str, Tensor]) -> dict[str, Tensor]:

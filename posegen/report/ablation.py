@@ -36,9 +36,10 @@ def rich(table: Mapping[str, Any]) -> UncutTable:
     """Three lines a row, for 80 columns: mean ± half its interval; the difference to the reference; its interval."""
     reference, grouped = table["reference"], any(row["column"] for row in table["rows"])
     note = f"mean ± half the 95 % interval over n seeds; below: difference to {reference}, its interval, paired by seed"
+    note += "".join(f"\nmissing: {name}: {why}" for name, why in table["missing"].items())
     made = UncutTable(
         title=escape(table["title"]),
-        caption=note,
+        caption=escape(note),
         caption_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
@@ -52,7 +53,7 @@ def rich(table: Mapping[str, Any]) -> UncutTable:
     last = ""
     for row in table["rows"]:
         cells = [
-            f"{_mean(figure['after'], _digits(metric))}\n{_coloured(metric, figure['difference'])}"
+            f"{_mean(figure['after'], _digits(metric))}\n{_coloured(metric, figure['difference'], _seeds(row))}"
             for metric, figure in row["metrics"].items()
         ]
         group = (escape(row["column"]) if row["column"] != last else "",) if grouped else ()
@@ -72,7 +73,7 @@ def markdown(table: Mapping[str, Any]) -> str:
         cells = [*([row["column"]] if grouped else []), row["row"], str(_seeds(row))]
         for metric, figure in row["metrics"].items():
             bold = "**" if figure["difference"] and _side(figure["difference"]) else ""
-            difference = _difference(figure["difference"], _digits(metric))
+            difference = _difference(figure["difference"], _digits(metric), _seeds(row))
             mean, change = _mean(figure["after"], _digits(metric)), _percent(figure["change_percent"])
             cells += [mean, change, f"{bold}{difference}{bold}"]
         lines.append(_line(cells))
@@ -88,12 +89,13 @@ def comma_separated(table: Mapping[str, Any]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     intervals = [f"{part}_{end}" for part in parts for end in ("mean", "low", "high")]
-    writer.writerow(["column", "row", "metric", "seeds", *intervals, "reference", "seconds"])
+    writer.writerow(["column", "row", "metric", "seeds", *intervals, "difference_seeds", "reference", "seconds"])
     for row in table["rows"]:
         for metric, figure in row["metrics"].items():
             numbers = [(figure[part] or {}).get(end) for part in parts for end in ("mean", "low", "high")]
-            seeds = len(figure["values"])
-            writer.writerow([row["column"], row["row"], metric, seeds, *numbers, table["reference"], row["seconds"]])
+            seeds, shared = len(figure["values"]), (figure["difference"] or {}).get("n")
+            last = (shared, table["reference"], row["seconds"])
+            writer.writerow([row["column"], row["row"], metric, seeds, *numbers, *last])
     return text.getvalue()
 
 
@@ -124,11 +126,13 @@ def _half(interval: Mapping[str, Any], digits: int) -> str:
     return "" if interval["high"] is None else f" ± {interval['high'] - interval['mean']:.{digits}f}"
 
 
-def _difference(interval: Mapping[str, Any] | None, digits: int) -> str:
+def _difference(interval: Mapping[str, Any] | None, digits: int, seeds: int) -> str:
+    """seeds: of the row; how many of them the reference has too is said where these are fewer."""
     if interval is None:
         return "-"
     ends = "" if interval["low"] is None else f" [{interval['low']:+.{digits}f}, {interval['high']:+.{digits}f}]"
-    return f"{interval['mean']:+.{digits}f}{ends}"
+    shared = f", n = {interval['n']}" if interval["n"] < seeds else ""
+    return f"{interval['mean']:+.{digits}f}{ends}{shared}"
 
 
 def _side(interval: Mapping[str, Any]) -> int:
@@ -138,8 +142,8 @@ def _side(interval: Mapping[str, Any]) -> int:
     return int(interval["low"] > 0) - int(interval["high"] < 0)
 
 
-def _coloured(metric: str, interval: Mapping[str, Any] | None) -> str:
-    text = escape(_difference(interval, _digits(metric)).replace(" ", "\n", 1))
+def _coloured(metric: str, interval: Mapping[str, Any] | None, seeds: int) -> str:
+    text = escape(_difference(interval, _digits(metric), seeds).replace(" ", "\n", 1))
     side = _side(interval) if interval else 0
     good = 1 if metric.rpartition(".")[2] in BETTER_HIGHER else -1
     return f"[{'dim' if not side else 'green' if side == good else 'red'}]{text}[/]"

@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 
 from posegen import assemble, assets
-from posegen.checkpoint import save_arrays
+from posegen.checkpoint import fingerprint, save_arrays
 from posegen.config import to_table
 from posegen.datasets.records import Dataset, Record
 from posegen.datasets.registry import known
@@ -152,10 +152,11 @@ class _Evaluation:
         return result
 
     def about(self, people: int) -> dict[str, Any]:
-        missing = getattr(self.dataset, "incomplete", "")
+        missing, module = getattr(self.dataset, "incomplete", ""), self.estimator.module
         return {
             "estimator": self.settings.estimator.name,
             "weights": summary.weights(self.estimator),
+            "weights_sha256": "" if module is None else fingerprint(module),
             "options": to_table(self.settings)["estimator"],
             "dataset": self.request.source.name,
             "dataset_options": dict(self.request.source.options),

@@ -54,8 +54,8 @@ def descends(loss: Callable[[Tensor], Tensor], start: Tensor, what: str) -> None
     length = gradient.norm()
     require(length > 0, f"the gradient with respect to {what} must not be zero everywhere")
     scale = gradient.numel() ** 0.5 / length
-    with torch.no_grad():
-        lower = any(loss(start - gradient * scale * size) < here for size in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5))
+    steps = (start - gradient * scale * size for size in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5))
+    lower = any(loss(step.requires_grad_()) < here for step in steps)  # an estimator may look again without gradients
     require(lower, f"a small step against the gradient with respect to {what} must lower the loss")
 
 

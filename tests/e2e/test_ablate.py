@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import save_model
 
 from posegen import recipes
 from posegen.ablate import execute
@@ -112,6 +113,20 @@ def test_cells_are_runs_whatever_they_share(tmp_path: Path) -> None:
     alone, mine = files(tmp_path / "alone"), files(low.folder)
     left_out = {"metrics.jsonl", "checkpoints/generator.safetensors"}
     assert {k: v for k, v in alone.items() if k not in left_out} == {k: v for k, v in mine.items() if k not in left_out}
+
+
+def test_a_cell_takes_nothing_from_one_of_other_weights(tmp_path: Path) -> None:
+    """Settings name a file; when the second cell begins, it holds another network than the first cell's."""
+    from posegen_blobs.parts import Tiny  # installed by a fixture
+
+    weights = tmp_path / "tiny.safetensors"
+    save_model(Tiny(Tiny.Options()).module, weights)
+    made = replace(small("tradeoff", f"estimator.checkpoint='{weights}'"), columns={"": {}})
+    plain, low = cells(replace(made, rows=chosen(made.rows, ["plain,low-lr"], "row")), (0,), tmp_path / "out")
+    assert ablate(made, [plain], tmp_path / "out") == {}
+    save_model(Tiny(Tiny.Options()).module, weights)
+    errors = ablate(made, [plain, low], tmp_path / "out")
+    assert list(errors) == ["low-lr/0"] and "other files than there are now: weights of tiny" in str(errors["low-lr/0"])
 
 
 def test_ctrl_c_and_again(tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from PIL import Image
 from posegen_starter.photos import StarterPhotos
+from safetensors.torch import save_model
 
 from posegen.context import Context
-from posegen.errors import AssetError
+from posegen.errors import AssetError, UsageError
 from posegen.run import run
 
 from .tiny import arguments, ctrl_c, figures, files, same, settings
@@ -121,6 +122,26 @@ def test_ctrl_c_again_and_again(tmp_path: Path, whole: Path) -> None:
         resume = True
     run(settings(**CHANGES), out, resume=True)
     same(out, whole)
+
+
+def test_a_run_does_not_go_on_with_other_weights(tmp_path: Path) -> None:
+    """Settings name a file; what it holds by now is another network."""
+    from posegen_blobs.parts import Tiny  # installed by a fixture
+
+    weights, out = tmp_path / "tiny.safetensors", tmp_path / "out"
+    changes = {"estimator": "tiny", "estimator__checkpoint": str(weights)}
+    save_model(Tiny(Tiny.Options()).module, weights)
+    first = weights.read_bytes()
+    save_model(Tiny(Tiny.Options()).module, tmp_path / "other.safetensors")  # random ones again
+    with ctrl_c("fine-tune 0", 2):
+        run(settings(**changes), out)
+    (tmp_path / "other.safetensors").replace(weights)
+    before = files(out)
+    with pytest.raises(UsageError, match="other files than there are now: weights of tiny") as caught:
+        run(settings(**changes), out, resume=True)
+    assert caught.value.hint == "put them back, or start anew elsewhere" and files(out) == before
+    weights.write_bytes(first)
+    assert run(settings(**changes), out, resume=True)["splits"]
 
 
 def test_a_finished_run_only_reports(tmp_path: Path, whole: Path, command) -> None:

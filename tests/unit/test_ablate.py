@@ -120,6 +120,16 @@ class TestTable:
         assert rows["b"]["difference"]["mean"] == pytest.approx((-10 - 9) / 2)
         assert table["missing"] == {"a/1": "it burnt down"}
 
+    def test_how_many_seeds_a_difference_is_of_is_said(self, measured: Any, tmp_path: Path) -> None:
+        report.write(tabulate(*measured(leave=("a/1",)), {"a/1": AssetError("it burnt down")}), tmp_path)
+        assert "[-15.9, -3.1], n = 2 |" in (tmp_path / "table.md").read_text().replace("**", "")
+        text = (tmp_path / "table.txt").read_text()
+        assert "n = 2" in text and "missing: a/1: it burnt down" in text
+        lines = list(csv.DictReader(io.StringIO((tmp_path / "table.csv").read_text())))
+        assert [(line["row"], line["seeds"], line["difference_seeds"]) for line in lines[::2]] == [
+            ("before", "3", "2"), ("b", "3", "2"), ("a", "2", "")
+        ]  # fmt: skip
+
     def test_against_no_fine_tuning(self, measured: Any) -> None:
         rows = self.rows(tabulate(*measured("reference=before"), {}))
         assert rows["a"]["difference"]["mean"] == pytest.approx(-48.0)
@@ -205,10 +215,10 @@ class TestForms:
         assert (tmp_path / "table.txt").read_text().split().count("246.3") == 20
 
     def test_more_is_better_for_some(self) -> None:
-        up = {"mean": 3.0, "low": 1.0, "high": 5.0}
-        assert report._coloured("usd.pck", up).startswith("[green]")
-        assert report._coloured("usd.mpjpe", up).startswith("[red]")
-        assert report._coloured("usd.mpjpe", up | {"low": -1.0}).startswith("[dim]")
+        up = {"mean": 3.0, "low": 1.0, "high": 5.0, "n": 3}
+        assert report._coloured("usd.pck", up, 3).startswith("[green]")
+        assert report._coloured("usd.mpjpe", up, 3).startswith("[red]")
+        assert report._coloured("usd.mpjpe", up | {"low": -1.0}, 3).startswith("[dim]")
 
 
 class TestCells:

@@ -203,7 +203,7 @@ def test_the_weights_of_another_estimator_name_it(tmp_path) -> None:
     save_file({"conv1.weight": torch.zeros(1), "decpose.weight": torch.zeros(1)}, path)
     with pytest.raises(AssetError, match="is a checkpoint of spin, not of blazepose") as caught:
         BlazePose(BlazePose.Options(checkpoint=path))
-    assert caught.value.hint == f"--estimator spin --checkpoint {path}"
+    assert caught.value.hint == f"--estimator spin --set estimator.checkpoint={path}"
 
 
 def test_a_graph_that_is_not_the_network_is_an_asset_error(tmp_path) -> None:

@@ -269,6 +269,22 @@ class TestOptimizer:
             checkpoint.load_optimizer(adam, tensors, Path("x"), "")
 
 
+def test_a_fingerprint_is_of_every_value_and_name() -> None:
+    def network() -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)).bfloat16()
+
+    first = checkpoint.fingerprint(network())
+    assert checkpoint.fingerprint(network()) == first and len(first) == 64
+    one = network()
+    with torch.no_grad():
+        one[0].bias[2] += 2**-7
+    statistics = network()
+    statistics[1].running_mean[0] = 1e-3
+    others = [checkpoint.fingerprint(each) for each in (one, statistics, network().float(), network()[0])]
+    assert len({first, *others}) == 5
+
+
 def test_prefixes() -> None:
     tensors = {"a.b": torch.ones(1), "c": torch.zeros(1)}
     merged = {**checkpoint.prefixed("one", tensors), **checkpoint.prefixed("onetwo", tensors)}

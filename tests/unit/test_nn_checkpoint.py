@@ -132,7 +132,7 @@ def test_the_first_difference_is_named(tmp_path: Path, state: dict[str, Tensor],
 def test_another_estimators_checkpoint_is_told_by_name(tmp_path: Path) -> None:
     with pytest.raises(AssetError, match=r"is a checkpoint of spin, not of cliff: it lacks '0\.weight'") as raised:
         load_exact(network(), read(saved(tmp_path / "a.pt", SPIN)), "cliff")
-    assert "--estimator spin --checkpoint" in raised.value.hint
+    assert "--estimator spin --set estimator.checkpoint=" in raised.value.hint
 
 
 def test_values_that_are_not_finite_are_named(tmp_path: Path) -> None:

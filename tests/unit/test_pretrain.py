@@ -106,6 +106,12 @@ def test_people_have_equal_shares(drawn):
         assert bank.subject.bincount().tolist() == [len(bank) // 2] * 2
 
 
+def test_people_have_equal_shares_of_whatever_number(tmp_path, monkeypatch):
+    monkeypatch.setattr("posegen.pretrain.bank.SHARD", 4)
+    train, _ = opened(tmp_path / "bank", settings())
+    assert train.subject.bincount().tolist() == [6, 6], "not 8 and 4, which three shards of four would be"
+
+
 def test_people_are_upright_and_seen_from_chest_height(drawn):
     _, _, _, truth = drawn
     down = truth.root[:, 1, 1]  # of the body's up, in the camera's downward axis
@@ -373,6 +379,13 @@ def test_a_start_from_another_estimators_backbone(drawn, tmp_path):
     stage.checkpoint.save_tensors(strange, {"a.b": torch.zeros(2)})
     with pytest.raises(UsageError, match="shares no layer"):
         stage.pretrain(settings(start=str(strange)), tmp_path / "x.safetensors", bank=folder)
+
+
+def test_a_layer_is_not_taken_for_another():
+    """Without its first part, layer3.1.conv1.weight would be layer4.1.conv1.weight's name."""
+    assert stage._aliases("layer4.1.conv1.weight") == ["layer4.1.conv1.weight"]
+    assert stage._aliases("encoder.layer4.1.conv1.weight")[1:] == ["layer4.1.conv1.weight"]
+    assert stage._aliases("fc2.weight") == ["fc2.weight"]
 
 
 def test_of_several_starts_the_later_wins(drawn, tmp_path):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import torch
 from posegen_starter.body import OpenBody
+from safetensors.torch import load_model
 from torch import Tensor, nn
 
 import posegen
@@ -48,6 +50,8 @@ class Tiny:
         joint_set: str = "smpl24"
         nan_after: int | None = None
         """Estimates are NaN after this many calls."""
+        checkpoint: Path | None = None
+        """Its weights."""
 
     def __init__(self, options: Options, *, device: torch.device | str = "cpu") -> None:
         self.options, self.lr = options, options.lr
@@ -56,6 +60,8 @@ class Tiny:
         self.module: nn.Module | None = nn.Sequential(
             nn.Flatten(), nn.Linear(768, 32), nn.Tanh(), middle, nn.Dropout(0.2), middle, nn.Linear(32, 72)
         ).to(device)
+        if options.checkpoint is not None:
+            load_model(self.module, options.checkpoint)
         self.calls = 0
 
     def crop(self, image: Tensor, box: Tensor) -> Tensor:
