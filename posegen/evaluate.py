@@ -121,7 +121,7 @@ def parts(shots: Shots) -> dict[str, dict[str, list[int]]]:
 
     A person whose trunk has no direction, as shoulders and hips coincide, is in no part of the first two.
     """
-    turn = viewpoints.trunk_axes(shots.joints.double().cpu(), shots.joint_set)
+    turn = viewpoints.trunk_axes(shots.joints.cpu().double(), shots.joint_set)
     seen = zip(*(angle.tolist() for angle in viewpoints.angles(turn)), strict=True)
     found: dict[str, dict[str, list[int]]] = {g: {part: [] for part in names} for g, names in GROUPINGS.items()}
     for i, (azimuth, elevation, roll) in enumerate(seen):

@@ -63,7 +63,8 @@ def write(path: Path, pictures: Iterable[Picture], fps: float) -> None:
     kind = path.suffix.lower()
     # written beside its place, then moved: half of it would be in the way of the next attempt
     path = path.absolute()
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{kind}")
+    name = f".{path.stem}.{os.getpid()}.part{kind}"
+    part = path / name if path.is_dir() else path.with_name(name)  # a folder may be a file system of its own
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         {"": _folder, ".mp4": _mp4}.get(kind, _pillow)(part, pictures, fps)

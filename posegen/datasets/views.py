@@ -36,6 +36,7 @@ FORMAT = "see docs/fit.md for what the folder holds"
 KEYS = ("poses", "pelvis", "rest_joints", "betas", "clip")  # of a table of poses; others are left alone
 HELD_OUT = 10  # every tenth pose is held out where the folder does not say which
 LARGEST = 4096  # pixels of a side
+SAME = 1e-3  # metres by which rest joints may lie from those of the betas beside them
 
 
 def read_views(folder: Path, bodies: BodySource) -> Views:
@@ -170,10 +171,16 @@ def _poses(
     pelvis = take("pelvis", count, 3)
     clip = take("clip", count) if "clip" in table else np.zeros(count)
     betas = torch.from_numpy(take("betas", 10)).float() if "betas" in table else None
+    shaped = None if betas is None else bodies.body(betas).rest_joints.cpu().float()
     if "rest_joints" in table:
         rest = torch.from_numpy(take("rest_joints", 24, 3)).float()
-    elif betas is not None:
-        rest = bodies.body(betas).rest_joints.cpu().float()
+        if shaped is not None and (apart := (shaped - shaped[:1] - rest + rest[:1]).norm(dim=-1).max()) > SAME:
+            raise AssetError(
+                f"{path}: 'rest_joints' lie {1000 * apart:.0f} mm from those of the open body with these 'betas'",
+                "leave out betas that are another body's, as SMPL's are",
+            )
+    elif shaped is not None:
+        rest = shaped
     else:
         raise AssetError(
             f"{path} has neither 'rest_joints' nor 'betas'", "the skeleton's joints (24,3) at rest, metres"

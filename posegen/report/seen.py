@@ -60,6 +60,6 @@ class Seen:
 
     def cameras(self) -> tuple[Floats, Floats]:
         """Where each picture's camera stands around the person's trunk: azimuth and elevation (N,), degrees, or NaN."""
-        trunk = viewpoints.trunk_axes(self.shots.joints.double().cpu(), self.shots.joint_set)
+        trunk = viewpoints.trunk_axes(self.shots.joints.cpu().double(), self.shots.joint_set)
         azimuth, elevation, _ = viewpoints.angles(trunk)
         return azimuth.numpy(), elevation.numpy()

@@ -252,6 +252,15 @@ def test_poses_refined_in_2021_stand_along_another_axis(tmp_path):
     torch.testing.assert_close(read(saved(tmp_path, official()), path).rest_joints, rest_pose.surreal())
 
 
+def test_networks_that_learned_on_bones_of_2021_are_refused(tmp_path):
+    """The rest pose can be turned; what the networks were shown of bones cannot."""
+    legacy = torch.stack([REST[:, 0], REST[:, 2], -REST[:, 1]], dim=-1)
+    path = saved(tmp_path, official(poseopt_layer_state_dict=poses(legacy)))
+    for given in (None, written(tmp_path, ".npz", REST.numpy())):
+        with pytest.raises(AssetError, match="rest pose along z, as in 2021"):
+            read(path, given)
+
+
 def written(tmp_path, suffix, rest):
     path = tmp_path / f"rest{suffix}"
     if suffix == ".h5":

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from anerf_people import SMALL, balls, person
-from posegen_anerf.fast import backward, integrate
+from posegen_anerf.fast import backward, compile, dense, integrate
 from posegen_anerf.fast.backward import _counting
 from posegen_anerf.fast.calibrate import calibrate
 from posegen_anerf.fast.draw import FastMarch, Settings
@@ -18,6 +20,7 @@ from posegen_anerf.fast.weights import BATCH
 from posegen_anerf.reference import draw
 from posegen_anerf.renderer import AnerfRenderer
 from posegen_anerf.skeleton import bones_to_world
+from posegen_anerf.sources import open_subject
 from torch.nn import functional as F
 
 from posegen.errors import AssetError
@@ -267,11 +270,18 @@ def test_calibration_is_deterministic_and_stored(calibrated, subject, tmp_path):
     assert torch.equal(type(subject).load(tmp_path / "s.safetensors").margins, calibrated.margins)
 
 
-def test_a_field_that_is_dense_everywhere_is_no_person():
+def test_a_field_that_is_dense_everywhere_is_no_person(tmp_path, monkeypatch):
     fog = person()
     fog.fine.alpha_linear.bias.fill_(5.0)
     with pytest.raises(AssetError, match="is dense"):
         calibrate(fog, views=2)
+    fog.save(tmp_path / "fog.safetensors")
+    monkeypatch.setattr("posegen_anerf.fast.calibrate.calibrate", partial(calibrate, views=2))
+    with pytest.warns(UserWarning, match=r"fog\.safetensors: the field is dense 1\.0 m away.*drawn, slowly"):
+        assert open_subject(str(tmp_path / "fog.safetensors"), calibrated=True).margins is None
+    monkeypatch.setenv("POSEGEN_CACHE_DIR", str(tmp_path))  # as if it had been converted from an official checkpoint
+    with pytest.raises(AssetError, match="is dense"):
+        open_subject(str(tmp_path / "fog.safetensors"), calibrated=True)
 
 
 # ---------------------------------------------------------------- the same bits
@@ -390,9 +400,11 @@ def test_a_far_camera(renderer):
     assert (render.alpha - near.alpha).abs().mean() < 0.02
 
 
-def test_no_image_and_no_gradient(renderer):
+def test_no_image_and_no_gradient(renderer, calibrated):
     render = renderer.render(torch.zeros(0, 23, 3), orbit(torch.zeros(0, 3), size=16))
     assert render.image.shape == (0, 3, 16, 16)
+    none = dense.draw(FastMarch(calibrated, Settings(), CPU, kernels=False), torch.zeros(0, 3, 4, 24), 16, 16)
+    assert none.shape == (0, 256, 4)
     with torch.no_grad():
         assert not renderer.render(
             torch.zeros(1, 23, 3, requires_grad=True), orbit(torch.zeros(1, 3), size=16)
@@ -414,3 +426,16 @@ def test_a_picture_drawn_with_fewer_pixels_is_the_same_picture_softer(renderer, 
     for name, bound in (("alpha", 0.1), ("image", 0.06)):
         one, other = (F.adaptive_avg_pool2d(getattr(r, name).detach(), 4) for r in (sharp, soft))
         assert one.max() > 1.5 * bound and (one - other).abs().max() < bound
+
+
+def test_kernels_that_are_older_than_a_source_are_forgotten(tmp_path):
+    """numba looks at a kernel's own file alone, and a kernel holds the constants of others."""
+    kept = tmp_path / "__pycache__"
+    kept.mkdir()
+    for name, time in (("a.py", 100), ("b.py", 300), ("__pycache__/a.nbi", 200), ("__pycache__/b.1.nbc", 400)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time, time))
+    (kept / "a.cpython-311.pyc").touch()
+    os.utime(kept / "a.cpython-311.pyc", (1, 1))
+    compile._forget(tmp_path)
+    assert sorted(path.name for path in kept.iterdir()) == ["a.cpython-311.pyc", "b.1.nbc"]

@@ -18,6 +18,7 @@ from posegen_anerf.fit.options import FitOptions
 from posegen_anerf.fit.poses import Poses
 from posegen_anerf.fit.radii import radii_of
 from posegen_anerf.fit.start import start_of
+from posegen_anerf.fit.state import check_state
 from posegen_anerf.skeleton import FLIP, UNIT, bones_to_world, joints_of
 from posegen_anerf.subject import NerfSubject
 
@@ -116,6 +117,15 @@ def test_refined_poses_are_written(views, tmp_path):
     moved = (poses[:, 1:] - views.poses).abs().amax((1, 2))
     assert 1e-3 < moved.max() < 0.2  # radians: they have stepped, and stay near what was given
     assert pelvis.abs().max() > 1e-3
+
+
+def test_refined_poses_replace_no_file(tmp_path):
+    options = TINY.model_copy(update={"poses": True})
+    (tmp_path / "p.poses.npz").write_bytes(b"mine")
+    with pytest.raises(UsageError, match=r"p\.poses\.npz is there already"):
+        check_state(tmp_path / "p.safetensors", options, False)
+    check_state(tmp_path / "p.safetensors", TINY, False)  # which writes none
+    check_state(tmp_path / "p.safetensors", options, True)
 
 
 def test_refined_poses_say_whose_they_are(views, tmp_path):

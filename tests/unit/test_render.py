@@ -181,6 +181,19 @@ def test_the_folder_in_which_one_is(tmp_path, monkeypatch):
     assert sorted(path.name for path in Path().iterdir()) == ["00000.png", "00001.png"]
 
 
+def test_a_folder_that_is_there_is_written_within(tmp_path):
+    """It may be a file system of its own, as a mounted volume is: nothing can be moved into it from beside it."""
+    (tmp_path / "out").mkdir()
+
+    def drawn():
+        for picture in _pictures(2):
+            assert [path.name for path in tmp_path.iterdir()] == ["out"]
+            yield picture
+
+    film.write(tmp_path / "out", drawn(), fps=10)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["00000.png", "00001.png"]
+
+
 def test_a_folder_and_a_transparent_picture(tmp_path):
     film.write(tmp_path / "frames", _pictures(3), fps=10)
     assert sorted(p.name for p in (tmp_path / "frames").iterdir()) == ["00000.png", "00001.png", "00002.png"]

@@ -195,6 +195,7 @@ def test_folder_faults_are_named(folder, bodies, tmp_path):
     broken(lambda c: (c / "poses.npz").write_bytes(b"PK"), "poses.npz")
     broken(lambda c: repack(c / "poses.npz", lambda a: a.pop("pelvis")), "has no 'pelvis'")
     broken(lambda c: repack(c / "poses.npz", lambda a: (a.pop("betas"), a.pop("rest_joints"))), "neither 'rest_joints'")
+    broken(pose("betas", np.full(10, 3.0)), "'rest_joints' lie .* mm from those of the open body with these 'betas'")
     broken(pose("poses", np.zeros((7, 23, 3))), "'poses' has shape")
     broken(pose("betas", np.zeros(9)), "'betas' has shape")
     broken(pose("pelvis", np.full((7, 3), np.inf)), "'pelvis' holds values that are not finite")

@@ -115,6 +115,12 @@ def _rest_pose(path: Path, content: Mapping[str, Any], given: Path | None) -> tu
         for key in layer:
             if key not in POSES:
                 raise AssetError(f"{path} has an unexpected key 'poseopt_layer_state_dict.{key}'", nearest(key, POSES))
+        own = layer.get("rest_pose")
+        if isinstance(own, Tensor) and rest_poses.lies(own):
+            raise AssetError(
+                f"{path} was trained on a rest pose along z, as in 2021: its networks see bones in other axes",
+                "give a later checkpoint; refined poses of 2021 alone can be its rest_pose",
+            )
     if given is not None:
         return rest_poses.read(given), given.name
     if layer:

@@ -51,7 +51,5 @@ class FieldConfig(posegen.Options):
 PRESETS = {
     "surreal": FieldConfig(),
     "surreal_single": FieldConfig(single=True, multires_views=0, samples=96, importance=48),
-    "mixamo": FieldConfig(framecode_size=16),
-    "h36m": FieldConfig(framecode_size=16),
 }
-"""The published configurations; how many frames have codes depends on what was filmed."""
+"""The published configurations of networks without codes of frames."""

@@ -49,6 +49,13 @@ def read(path: Path) -> Tensor:
     return metres(value, path)
 
 
+def lies(value: Tensor) -> bool:
+    """Whether a rest pose (24,3) or (N,24,3) is along z, as those of 2021 are, and not along y."""
+    rest = value.reshape(-1, 24, 3)[0] if value.numel() and value.numel() % 72 == 0 else value.new_zeros(24, 3)
+    up = rest[HEAD] - rest[list(FEET)].mean(0)
+    return bool(up[2].abs() > up[1].abs())
+
+
 def metres(value: Tensor, path: Path) -> Tensor:
     """A rest pose (24,3) or (1,24,3) as the official files hold it, in NeRF units -> metres, pelvis first, y up.
 
@@ -63,7 +70,7 @@ def metres(value: Tensor, path: Path) -> Tensor:
         )
     rest = (value.reshape(24, 3) - value.reshape(24, 3)[0]).float() / UNIT
     up = rest[HEAD] - rest[list(FEET)].mean(0)
-    if up[2].abs() > up[1].abs():
+    if lies(rest):
         rest, up = rest[:, [0, 2, 1]] * torch.tensor([1.0, -1.0, 1.0]), up[[0, 2, 1]] * torch.tensor([1.0, -1.0, 1.0])
     if not 0.5 < float(up[1]) < 3.0:
         raise AssetError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 from posegen_starter import files
@@ -21,7 +22,8 @@ def open_subject(name: str, rest_pose: Path | None = None, calibrated: bool = Fa
     """``s0``, the asset ``anerf-checkpoint``, or the path of a .safetensors or an official .tar -> the subject.
 
     rest_pose: see ``checkpoint.convert``.  calibrated: with margins; where the file has none they are found, which
-    takes up to a minute, and kept with a converted checkpoint; a .safetensors of the user's stays as it is.
+    takes up to a minute, and kept with a converted checkpoint; a .safetensors of the user's stays as it is, and has
+    none where a fit that was cut short left fog.
     Raises UsageError for another name, AssetError for what cannot be used.
     """
     path = subject_file(name, rest_pose)
@@ -29,8 +31,14 @@ def open_subject(name: str, rest_pose: Path | None = None, calibrated: bool = Fa
     if calibrated and subject.margins is None:
         from posegen_anerf.fast.calibrate import calibrate
 
-        subject.margins = calibrate(subject)
-        if path.is_relative_to(cache_dir()):  # a file of the user's is left as it is
+        converted = path.is_relative_to(cache_dir())  # a file of the user's is left as it is
+        try:
+            subject.margins = calibrate(subject)
+        except AssetError as error:
+            if converted:
+                raise
+            warnings.warn(f"{path}: {error.message}: it is drawn, slowly, all the same", stacklevel=2)
+        if converted:
             subject.save(path)
     return subject
 

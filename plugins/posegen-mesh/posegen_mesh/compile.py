@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -11,8 +13,8 @@ import numba
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Machine code that releases the GIL. It is kept on disk, beside this package or in the user's cache folder.
 
-    It is renewed when the kernel's own file changes, but not when a file changes that this one imports a kernel or a
-    constant from: whoever edits those deletes ``__pycache__/*.nb?`` afterwards.
+    numba renews it when the kernel's own file changes, but not when a file changes that this one imports a kernel or a
+    constant from: hence ``_forget``. Kernels in the user's cache folder are deleted by whoever edits an installed copy.
 
     No fast-math: neighbouring triangles rely on ``a*b - c*d`` being exactly the negative of ``c*d - a*b``.
     """
@@ -20,3 +22,15 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
         return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
     except RuntimeError:  # numba's only sign that no cache folder is writable: compile in every process instead
         return numba.njit(nogil=True, error_model="numpy")(function)
+
+
+def _forget(folder: Path) -> None:
+    """Delete compiled kernels that are older than any source in the folder, as after an edit, or after git pull."""
+    newest = max(file.stat().st_mtime for file in folder.glob("*.py"))
+    for kept in (folder / "__pycache__").glob("*.nb[ic]"):
+        with suppress(OSError):
+            if kept.stat().st_mtime < newest:
+                kept.unlink()
+
+
+_forget(Path(__file__).parent)

@@ -81,8 +81,8 @@ class MeshRenderer:
 
     def _bones(self, pose: Tensor, camera: Camera) -> Array:
         """What carries the rest pose into camera axes, (N,24,3,4)."""
-        world = self.body.transforms(pose.to(self._device, self.body.dtype))[:, :, :3].double().cpu()
-        rotation, translation = camera.rotation.double().cpu(), camera.translation.double().cpu()
+        world = self.body.transforms(pose.to(self._device, self.body.dtype))[:, :, :3].cpu().double()
+        rotation, translation = camera.rotation.cpu().double(), camera.translation.cpu().double()
         turned = rotation[:, None] @ world
         turned[..., 3] += translation[:, None]
         return _numpy(turned)

@@ -47,7 +47,7 @@ def calibrate(subject: NerfSubject, poses: Tensor | None = None, views: int = 19
             return _widened(found).flatten()
         radius *= 1.5
     raise AssetError(
-        f"the field is dense {_LIMIT / UNIT:g} m away from the bones", "it is no person, or hangs on another skeleton"
+        f"the field is dense {_LIMIT / UNIT:.1f} m away from the bones", "it is no person, or hangs on another skeleton"
     )
 
 

@@ -54,7 +54,7 @@ def capsules(rest_joints: Tensor, margins: Tensor | None = None) -> Capsules:
 
     Bones' axes are those of PoseGen's world at rest, y up.
     """
-    rest = rest_joints.detach().double().cpu().numpy()
+    rest = rest_joints.detach().cpu().double().numpy()
     joint = [*PARENTS[1:], *TIPS]
     end = UNIT * np.array([*(rest[j] - rest[PARENTS[j]] for j in range(1, 24)), *map(np.array, TIPS.values())])
     length = np.linalg.norm(end, axis=1)
@@ -62,7 +62,7 @@ def capsules(rest_joints: Tensor, margins: Tensor | None = None) -> Capsules:
     across = np.cross(axis, np.eye(3)[np.abs(axis).argmin(axis=1)])
     across /= np.maximum(np.linalg.norm(across, axis=1), 1e-9)[:, None]
     side = np.stack([across, np.cross(axis, across)], axis=1)
-    given = np.full(COUNT, RADIUS) if margins is None else margins.detach().double().cpu().numpy()
+    given = np.full(COUNT, RADIUS) if margins is None else margins.detach().cpu().double().numpy()
     if given.size == COUNT:
         profile = np.broadcast_to(given[:, None, None], (COUNT, ALONG, AROUND)).copy()
         return Capsules(np.array(joint), end, side, given, profile)

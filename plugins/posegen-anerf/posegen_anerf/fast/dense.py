@@ -30,7 +30,7 @@ def draw(fast: FastMarch, into: Tensor, width: int, height: int) -> Tensor:
     for n, index, rays in fast.strips(into, width, height):
         place = torch.from_numpy(index).to(into.device)
         images[n][0] = images[n][0].index_copy(0, place, trace(fast, into[n], rays))
-    return torch.stack([image[0] for image in images])
+    return torch.stack([image[0] for image in images]) if images else into.new_zeros(0, height * width, 4)
 
 
 def trace(fast: FastMarch, frame: Tensor, rays: Rays) -> Tensor:

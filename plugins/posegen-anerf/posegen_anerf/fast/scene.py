@@ -29,14 +29,13 @@ def frames(skts: Tensor, camera: Camera) -> Tensor:
     A point at depth t on the ray of pixel (x,y) is ``t * frames[:, :3] @ (x,y,1) + frames[:, 3]`` in the axes of a
     bone: of pose and camera a field depends on nothing else. Differentiable.
     """
-    exact = Camera(
-        camera.rotation.double(), camera.translation.double(), camera.intrinsics.double(), camera.width, camera.height
-    )
-    bones = in_camera(skts.double(), exact)
+    turn, move, intrinsics = (part.cpu().double() for part in (camera.rotation, camera.translation, camera.intrinsics))
+    exact = Camera(turn, move, intrinsics, camera.width, camera.height)
+    bones = in_camera(skts.cpu().double(), exact)  # on the CPU: MPS has no double precision
     corners = sight(exact, exact.intrinsics.new_tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
     columns = torch.stack([corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], corners[:, 0]], dim=-1)
     into = torch.cat([bones[..., :3, :3] @ columns[:, None], bones[..., :3, 3:]], dim=-1)  # (N,24,3,4)
-    return into.permute(0, 2, 3, 1).float()
+    return into.permute(0, 2, 3, 1).float().to(skts.device)
 
 
 def strips(

@@ -33,7 +33,7 @@ from posegen_anerf.fit.poses import Poses
 from posegen_anerf.fit.radii import radii_of
 from posegen_anerf.fit.seen import check_cameras
 from posegen_anerf.fit.start import start_of
-from posegen_anerf.fit.state import check_state, load_state, save_state, state_of
+from posegen_anerf.fit.state import check_state, load_state, poses_of, save_state, state_of
 from posegen_anerf.skeleton import bones_to_world
 from posegen_anerf.subject import NerfSubject
 
@@ -258,7 +258,7 @@ def fit(
             subject.margins = calibrate(subject, views.poses, options.calibration, options.seed)
     subject.save(out, half=True)
     if options.poses:
-        save_arrays(out.with_suffix(".poses.npz"), run.refined())
+        save_arrays(poses_of(out), run.refined())
     state.unlink(missing_ok=True)
     return Fitted(subject, quality, run.done)
 

@@ -33,13 +33,20 @@ def state_of(out: Path) -> Path:
     return out.with_name(out.name + ".fit")
 
 
+def poses_of(out: Path) -> Path:
+    """Where the refined poses of a fit go, if there are any."""
+    return out.with_suffix(".poses.npz")
+
+
 def check_state(out: Path, options: FitOptions, resume: bool) -> None:
     """What can be said before any image is read. With ``resume`` and no files at all a fit simply starts.
 
     Raises UsageError for an interrupted fit in the way, for a finished one that is to go on, and for other options;
     AssetError for a damaged file.
     """
-    path = state_of(out)
+    path, refined = state_of(out), poses_of(out)
+    if options.poses and refined.exists() and not resume:
+        raise UsageError(f"{refined} is there already", "choose another --out, or move it")
     if path.exists() and not resume:
         raise UsageError(f"{path} holds an interrupted fit", "go on with --resume, or delete it")
     if path.exists():
