@@ -13,7 +13,7 @@ from rich.console import Console
 
 from posegen.appearance import Appearance
 from posegen.assemble import Parts, assemble
-from posegen.checkpoint import save_arrays
+from posegen.checkpoint import save_array, save_arrays
 from posegen.datasets import generated
 from posegen.errors import AssetError, UsageError
 from posegen.export import humans, spin
@@ -35,7 +35,8 @@ LAYOUTS = {"4d-humans": humans.columns, "spin": spin.columns}
 
 
 def export(settings: Settings, run: Path, out: Path, layout: str, console: Console | None = None) -> Path:
-    """Every round's samples of a run, in the looks of ``settings.appearance``; -> the npz, beside it ``images/``.
+    """Every round's samples of a run, in the looks of ``settings.appearance``; -> the npz, beside it ``images/``
+    and for SPIN ``spin_fits.npy``.
 
     out: a new folder. Raises UsageError for a run without samples, and for people who lack the layout's joints;
     AssetError for a damaged dataset; PosegenError where the disk is full.
@@ -63,8 +64,10 @@ def export(settings: Settings, run: Path, out: Path, layout: str, console: Conso
             for i in samples.person.unique().tolist():
                 of_one = (samples.person == i).nonzero()[:, 0]
                 found.append(people(samples[of_one], _body(parts, there, i, folder), [names[k] for k in of_one]))
-    file = out / f"{layout}.npz"
-    save_arrays(file, LAYOUTS[layout](together(found)))
+    file, everybody = out / f"{layout}.npz", together(found)
+    save_arrays(file, LAYOUTS[layout](everybody))
+    if layout == "spin":
+        save_array(out / "spin_fits.npy", spin.fits(everybody))
     return file
 
 

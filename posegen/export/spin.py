@@ -25,3 +25,9 @@ def columns(people: People) -> dict[str, NDArray[Any]]:
         "part": people.points,
         "S": people.joints,
     }
+
+
+def fits(people: People) -> NDArray[np.float32]:
+    """(N,82) float32, pose and shape: the fits that SPIN's training starts from, ``static_fits/NAME_fits.npy``."""
+    own = columns(people)
+    return np.concatenate([own["pose"], own["shape"]], axis=1).astype(np.float32)

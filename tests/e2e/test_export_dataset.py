@@ -86,7 +86,12 @@ def test_poses_are_true_and_no_shape_is_claimed(run: Path, exported: Path) -> No
     key, flag = ("pose", "has_smpl") if exported.stem == "spin" else ("body_pose", "has_betas")
     torch.testing.assert_close(torch.from_numpy(file[key]), poses)
     assert not file[flag].any()
-    assert exported.stem == "spin" or file["has_body_pose"].all()
+    fits = exported.with_name("spin_fits.npy")
+    if exported.stem == "spin":
+        assert np.load(fits).shape == (10, 82)
+        assert np.array_equal(np.load(fits), np.hstack([file["pose"], file["shape"]]))
+    else:
+        assert file["has_body_pose"].all() and not fits.exists()
 
 
 def test_limbs_lie_on_the_person_in_the_pictures(exported: Path) -> None:
