@@ -81,7 +81,7 @@ class TestDirectory:
     def test_holds_what_its_documentation_lists(self, whole: Path) -> None:
         top = {p.name for p in whole.iterdir()}
         assert top == {
-            *("run.toml", "env.json", "metrics.jsonl", "before.json", "after.json", "result.json"),
+            *("run.toml", "env.json", "inputs.json", "metrics.jsonl", "before.json", "after.json", "result.json"),
             *("estimator.safetensors", "checkpoints", "dataset", ".lock"),
         }
         assert {p.name for p in (whole / "checkpoints").iterdir()} == {

@@ -296,9 +296,9 @@ def test_divergence_is_told(views):
 
 def test_poses_are_repaired(views, skts):
     """A field learned with true poses pulls wrong ones back (Eq 11): here the left arm of every pose hangs wrong."""
-    options = TINY.model_copy(update={"iterations": 500, "width": 48, "images": 6})
+    options = TINY.model_copy(update={"iterations": 300, "width": 48, "images": 6})
     run = Fit(views, options)
-    for _ in range(500):
+    for _ in range(300):
         run.iterate()
     wrong, shoulder = views.poses.clone(), 15
     wrong[:, shoulder, 2] += 0.4
@@ -306,7 +306,7 @@ def test_poses_are_repaired(views, skts):
     repair = Fit(dataclasses.replace(views, poses=wrong), options.model_copy(update=refine))
     repair.field.load_state_dict(run.field.state_dict())
     repair.field.requires_grad_(False)  # what is learned stays: the poses alone can follow the images
-    repair.done = 300
+    repair.done = 180
 
     def error():
         """Metres from where elbow and wrist should be, of the poses that images are learned from."""
@@ -315,7 +315,7 @@ def test_poses_are_repaired(views, skts):
 
     before = error()
     assert before > 0.1
-    for _ in range(150):
+    for _ in range(100):
         repair.iterate()
     assert error() < 0.6 * before
 
