@@ -26,7 +26,7 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _forget(folder: Path) -> None:
     """Delete compiled kernels that are older than any source in the folder, as after an edit, or after git pull."""
-    newest = max(file.stat().st_mtime for file in folder.glob("*.py"))
+    newest = max((file.stat().st_mtime for file in folder.glob("*.py")), default=0.0)
     for kept in (folder / "__pycache__").glob("*.nb[ic]"):
         with suppress(OSError):
             if kept.stat().st_mtime < newest:
