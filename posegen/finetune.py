@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from posegen import losses
+from posegen import looks, losses
 from posegen.banks import Bank
 from posegen.labels import Labels, concatenate
 from posegen.low_rank import LowRank
@@ -105,7 +105,7 @@ class Finetuning:
         recalled = [bank.pick(self.pace.recalled, rng) for _, bank in self.recall]
         pictures, known = zip(*labelled, *recalled, strict=True)
         crops, labels = torch.cat(pictures).to(self.device), concatenate(known).to(self.device)
-        crops, labels = self._mirror_some(crops, labels, rng)
+        crops, labels = self._right_some(*self._mirror_some(crops, labels, rng))
         fresh = len(labelled[0][1])
         moved, moved_labels = self._moved(crops[:fresh], labels[:fresh], rng)  # ordinary people stay as they are known
         crops, labels = torch.cat([moved, crops[fresh:]]), concatenate([moved_labels, labels[fresh:]])
@@ -157,6 +157,16 @@ class Finetuning:
         flip = (torch.rand(len(crops), generator=rng) < self.settings.mirror).to(self.device)
         crops = torch.where(flip[:, None, None, None], crops.flip(-1), crops)
         return crops, labels.mirrored(self.joint_set).where(flip, labels)
+
+    def _right_some(self, crops: Tensor, labels: Labels) -> tuple[Tensor, Labels]:
+        """Every other one of crops (n,3,H,W) is turned upright, for an estimator that looks twice."""
+        if looks.of(self.estimator) == 1:
+            return crops, labels
+        angle = looks.tilt(labels.joints, self.joint_set)
+        angle[::2] = 0
+        (index,) = angle.nonzero(as_tuple=True)
+        crops = crops.index_copy(0, index, looks.upright(crops[index], angle[index]))
+        return crops, labels.moved(-angle, torch.ones_like(angle), angle.new_zeros(len(angle), 2))
 
     def _moved(self, crops: Tensor, labels: Labels, rng: torch.Generator) -> tuple[Tensor, Labels]:
         """crops (n,3,H,W) are turned, zoomed and shifted at random."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +10,9 @@ from posegen_starter.files import weights_path
 from pydantic import Field
 from torch import Tensor
 
+from posegen import looks
 from posegen.geometry.crop import resample, square
+from posegen.looks import Looks
 from posegen.nn.checkpoint import Checkpoint, load_exact, read
 from posegen.options import Options as BaseOptions
 from posegen.pace import Pace
@@ -20,7 +21,6 @@ from posegen_blazepose.network import SIZE, VARIANTS, BlazePoseNet
 from posegen_blazepose.weights import load_published
 
 LANDMARKS = 33
-SHOULDERS, HIPS = (11, 12), (23, 24)
 
 
 class BlazePose:
@@ -43,17 +43,17 @@ class BlazePose:
         freeze: tuple[str, ...] = ("*.bias", "world.*", "screen.*", "person.*")
         """Patterns of the names of parameters that fine-tuning leaves as they are. With biases and the last layer free,
         the network learns first that people without a visible face turn their back, and unlearns real photographs."""
-        looks: Literal[1, 2] = 1
-        """2 looks at every picture twice, the second time turned so that the person, as first seen, stands upright. In
-        training each is learned from once, every other one turned. The published pipeline turns a picture by what it
-        saw a frame before."""
+        looks: Looks = 1
+        """2 looks at people who lean a second time, at the picture turned so that they, as first seen, stand upright in
+        it. Fine-tuning then turns half of such pictures upright by what is known of them. The published
+        pipeline turns a picture by what it saw a frame before."""
         scale: float = Field(1.25, gt=0, le=1.5)
         """Side of the crop over the longer side of the person's box."""
         checkpoint: Path | None = None
         """Fine-tuned weights (safetensors, as ``module.state_dict()`` names them) instead of the published ones."""
 
     def __init__(self, options: Options, *, device: torch.device | str = "cpu") -> None:
-        self.options, self.lr = options, options.lr
+        self.options, self.lr, self.looks = options, options.lr, options.looks
         self.frozen = options.freeze
         if options.checkpoint is not None:
             checkpoint = read(options.checkpoint)
@@ -69,8 +69,8 @@ class BlazePose:
     def crop(self, image: Tensor, box: Tensor, angle: Tensor | None = None) -> Tensor:
         """image (N,3,H,W) and boxes (N,4) x0,y0,x1,y1 pixels -> (N,3,256,256), the box made square and scaled.
 
-        ``angle`` (N,) radians, as ``lean`` gives it, turns the crop so that the person stands upright in it, as the
-        published pipeline does; give the same angle to ``predict``. Differentiable with respect to the image.
+        ``angle`` (N,) radians, as ``looks.lean`` gives it, turns the crop so that the person stands upright in it, as
+        the published pipeline does; give the same angle to ``predict``. Differentiable with respect to the image.
         """
         centre, side = square(box, self.options.scale)
         return resample(image, centre, side, SIZE, angle=angle)
@@ -80,21 +80,10 @@ class BlazePose:
 
         ``angle`` (N,) is the one that the crop was turned by: the joints are turned back.
         """
-        seen = self._look(crop) if self.options.looks == 1 else self._look_again(crop)
-        return seen if angle is None else replace(seen, joints=turn(seen.joints, angle))
+        seen = looks.look(self, self._look, crop)
+        return seen if angle is None else looks.turned(seen, angle)
 
-    def _look_again(self, crop: Tensor) -> Estimate:
-        """Every picture turned upright by what a first look says; in training every other one, as both looks are to be
-        learned."""
-        leaning = crop.new_zeros(len(crop))
-        again = slice(1, None, 2) if self.module.training else slice(None)
-        with torch.no_grad():
-            leaning[again] = lean(self._look(crop[again]).joints[..., :2])
-        middle, side = crop.new_full((len(crop), 2), SIZE / 2), crop.new_full((len(crop),), float(SIZE))
-        seen = self._look(resample(crop, middle, side, SIZE, angle=leaning))
-        return replace(seen, joints=turn(seen.joints, leaning))
-
-    def _look(self, crop: Tensor) -> Estimate:
+    def _look(self, crop: Tensor, context: Tensor | None = None) -> Estimate:
         points = self.module(crop.contiguous(memory_format=torch.channels_last))
         return Estimate(joints=points.world[:, :LANDMARKS], visibility=points.screen[:, :LANDMARKS, 3].sigmoid())
 
@@ -103,16 +92,3 @@ def _variant(checkpoint: Checkpoint) -> str | None:
     """Whose names these are."""
     with torch.device("meta"):
         return next((v for v in VARIANTS if BlazePoseNet(v).state_dict().keys() == checkpoint.state.keys()), None)
-
-
-def lean(keypoints: Tensor) -> Tensor:
-    """Landmarks x right, y down (N,33,2), in any unit -> (N,) radians by which hips to shoulders leans clockwise."""
-    up = keypoints[:, SHOULDERS].mean(1) - keypoints[:, HIPS].mean(1)
-    return torch.atan2(up[:, 0], -up[:, 1])
-
-
-def turn(joints: Tensor, angle: Tensor) -> Tensor:
-    """Turn joints (N,J,3) clockwise about the viewing axis by angle (N,) radians (camera axes: x right, y down)."""
-    cos, sin = angle.cos()[:, None], angle.sin()[:, None]
-    x, y, z = joints.unbind(-1)
-    return torch.stack((cos * x - sin * y, sin * x + cos * y, z), dim=-1)

@@ -10,9 +10,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from posegen import looks
 from posegen.body import Body
 from posegen.errors import UsageError
 from posegen.geometry import resample, rotmat_to_rotvec, square
+from posegen.looks import Looks
 from posegen.nn.precision import Precision
 from posegen.nn.smpl import COMPACT_PACE, PUBLISHED_LR, PUBLISHED_PACE, Weights, pinned, weights_file
 from posegen.options import Options as BaseOptions
@@ -55,11 +57,14 @@ class Hybrik:
         """Patterns of the names of parameters that fine-tuning leaves as they are."""
         scale: float = Field(1.25, gt=0, le=1.5)
         """Side of the crop over the longer side of the person's box."""
+        looks: Looks = 1
+        """2 looks at people who lean a second time, at the picture turned so that they, as first seen, stand upright in
+        it. Fine-tuning then turns half of such pictures upright by what is known of them."""
         precision: Precision = "auto"
         """Arithmetic of the convolutions; auto is bfloat16 where the machine has it."""
 
     def __init__(self, options: Options, *, device: torch.device | str = "cpu") -> None:
-        self.options, self.frozen = options, options.freeze
+        self.options, self.frozen, self.looks = options, options.freeze, options.looks
         file = weights_file("hybrik", options.weights, options.checkpoint, weights.open_compact)
         network = weights.untrained() if file is None else weights.load(file)
         if network.variant.smpl:
@@ -103,6 +108,9 @@ class Hybrik:
         context (N,2) is what ``context`` gave; without, the crop is the picture.  ``camera`` (N,3) is weak perspective
         in the crop: s, tx, ty.
         """
+        return looks.look(self, self._look, crop, context)
+
+    def _look(self, crop: Tensor, context: Tensor | None) -> Estimate:
         solved = self.solve(crop, context)
         shift = solved.seen.uvd[:, 0, :2] / solved.scale[:, None]
         return Estimate(

@@ -11,9 +11,11 @@ from posegen_starter.body import OpenBody
 from pydantic import Field
 from torch import Tensor
 
+from posegen import looks
 from posegen.body import Skeleton
 from posegen.errors import UsageError
 from posegen.geometry import resample, square
+from posegen.looks import Looks
 from posegen.nn.checkpoint import Checkpoint, load_exact, read
 from posegen.nn.imagenet import standardise
 from posegen.nn.integer_crop import integer_crop
@@ -67,11 +69,14 @@ class Spin:
         """Side of the crop over the longer side of the person's box."""
         crop: Literal["smooth", "official"] = "smooth"
         """Corners of the crop: exact, or cut to whole pixels as the published evaluation does."""
+        looks: Looks = 1
+        """2 looks at people who lean a second time, at the picture turned so that they, as first seen, stand upright in
+        it. Fine-tuning then turns half of such pictures upright by what is known of them."""
         precision: Precision = "auto"
         """Arithmetic of the convolutions; auto is bfloat16 where the machine has it."""
 
     def __init__(self, options: Options, *, device: torch.device | str = "cpu") -> None:
-        self.options, self.frozen = options, options.freeze
+        self.options, self.frozen, self.looks = options, options.freeze, options.looks
         file = weights_file("spin", options.weights, options.checkpoint, _open_compact)
         checkpoint = None if file is None else read(file)
         self.architecture = COMPACT if checkpoint is None or _is_compact(checkpoint) else OFFICIAL
@@ -107,6 +112,9 @@ class Spin:
 
         ``camera`` (N,3) is weak perspective in the crop: s, tx, ty.
         """
+        return looks.look(self, self._look, crop)
+
+    def _look(self, crop: Tensor, context: Tensor | None = None) -> Estimate:
         image = standardise(crop).contiguous(memory_format=torch.channels_last)
         with autocast(self.options.precision, image.device):
             features = self.module.pooled(image)
