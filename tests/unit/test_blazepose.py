@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from blob_parts import body, rng
-from posegen_blazepose.estimator import BlazePose, lean, turn
+from posegen_blazepose.estimator import BlazePose
 from posegen_blazepose.network import VARIANTS, BlazePoseNet
 from posegen_blazepose.weights import load_published
 from posegen_starter.files import weights_path
@@ -22,6 +22,7 @@ from posegen.errors import AssetError
 from posegen.finetune import Finetuning
 from posegen.geometry import resample
 from posegen.labels import Labels
+from posegen.looks import turned as turned_back
 from posegen.settings import FinetuneSettings, RetainSettings
 
 
@@ -74,52 +75,9 @@ def test_an_aligned_crop_undoes_a_turn_of_the_image(estimator, people) -> None:
     box = torch.tensor([[0.0, 0.0, size, size]]).expand(n, 4)
     upright = estimator.predict(estimator.crop(image, box))
     aligned = estimator.predict(estimator.crop(turned, box, angle), angle)
-    expected = turn(upright.joints, angle)
+    expected = turned_back(upright, angle).joints
     assert distance(aligned.joints, expected) < 0.03
     assert distance(estimator.predict(estimator.crop(turned, box)).joints, expected) > 0.2
-
-
-@torch.no_grad()
-def test_a_second_look_at_people_who_lie_sees_them_better(estimator, people) -> None:
-    image, teacher = people
-    n, size = len(image), image.shape[-1]
-    angle = torch.linspace(-1.5, 1.5, n)
-    centre, side = torch.full((n, 2), size / 2), torch.full((n,), float(size))
-    turned, true = resample(image, centre, side, size, angle=-angle), turn(teacher, angle)
-    twice = BlazePose(BlazePose.Options(looks=2))
-    assert distance(twice.predict(turned).joints, true) < 0.9 * distance(estimator.predict(turned).joints, true)
-
-
-def test_where_something_is_learned_every_other_picture_is_looked_at_again(estimator, people) -> None:
-    twice = BlazePose(BlazePose.Options(looks=2))
-    image = people[0][:3]
-    once, again = estimator.predict(image).joints, twice.predict(image).joints
-    assert not torch.equal(once, again)
-    twice.module.train()
-    learned = twice.predict(image).joints
-    torch.testing.assert_close(learned[::2], once[::2])
-    torch.testing.assert_close(learned[1::2], again[1::2])
-    torch.testing.assert_close(twice.predict(image[:1]).joints, once[:1])
-    for i in range(3):  # something is learned from each
-        (gradient,) = torch.autograd.grad(
-            learned[i].square().sum(), list(twice.module.parameters())[:1], retain_graph=True
-        )
-        assert gradient.abs().max() > 0
-
-
-def test_lean_is_the_clockwise_angle_from_up() -> None:
-    points = torch.zeros(3, 33, 2)
-    up = torch.tensor([[0.0, -1.0], [1.0, 0.0], [-1.0, -1.0]])  # pixels: y points down
-    points[:, [11, 12]] = 50 + 20 * up[:, None]
-    points[:, [23, 24]] = 50
-    torch.testing.assert_close(lean(points), torch.tensor([0.0, torch.pi / 2, -torch.pi / 4]))
-
-
-def test_turn_moves_up_to_where_lean_measures_it() -> None:
-    joints = torch.zeros(4, 33, 3)
-    joints[:, [11, 12]] = torch.tensor([0.0, -0.5, 0.1])
-    angle = torch.tensor([0.0, 0.5, -2.0, 3.0])
-    torch.testing.assert_close(lean(turn(joints, angle)[..., :2]), angle)
 
 
 def test_gradient_reaches_the_image_and_every_used_parameter(people) -> None:
