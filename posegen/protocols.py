@@ -83,7 +83,9 @@ class PoseEstimator(Protocol):
 
     What an estimator may have beside these: ``pace``, a ``posegen.pace.Pace`` that suits its fine-tuning;
     ``weights``, a name of the weights that every result shows; ``smpl``, the neutral SMPL that its weights carry, or
-    None, which stands in for a file of it that is not registered; ``official_checkpoint()``, the content of an upstream
+    None, which stands in for a file of it that is not registered; ``looks``, 2 where ``predict`` turns people who lean
+    upright and looks again (``posegen.looks``), so that fine-tuning shows it half of them upright;
+    ``official_checkpoint()``, the content of an upstream
     checkpoint with the present weights, for ``posegen export-weights``; ``square(box)``, the centre (N,2) and height
     (N,) in pixels of what ``crop`` cuts out, by which training knows where in a crop the joints are; and
     ``context(picture, box, intrinsics=None)``,
