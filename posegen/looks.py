@@ -27,7 +27,7 @@ Looks = Literal[1, 2]
 Look = Callable[[Tensor, Tensor | None], Estimate]
 """One look: crops and their context, where the estimator has one."""
 
-TILTED = math.radians(30)  # who leans less needs no second look
+TILTED = math.radians(15)  # untrained eyes see less than half of a lean; who seems to lean less is looked at once
 HIPS, SHOULDERS = slice(4, 6), slice(10, 12)  # of the limb joints
 
 
@@ -69,11 +69,10 @@ def turned(seen: Estimate, angle: Tensor) -> Estimate:
     """What was seen, turned clockwise about the viewing axis by angle (N,) radians. There are no marginals of that."""
     turn = _turn(angle)
     orient = None if seen.global_orient is None else rotmat_to_rotvec(turn @ rotvec_to_rotmat(seen.global_orient))
+    camera = seen.camera
+    if camera is not None:
+        camera = torch.cat([camera[:, :1], (turn[:, :2, :2] @ camera[:, 1:, None])[..., 0]], dim=1)
     joints = seen.joints @ turn.transpose(1, 2)
-    if seen.camera is None:
-        return replace(seen, joints=joints, global_orient=orient, marginals=None)
-    place = (turn[:, :2, :2] @ seen.camera[:, 1:, None])[..., 0]
-    camera = torch.cat([seen.camera[:, :1], place], dim=1)
     return replace(seen, joints=joints, global_orient=orient, camera=camera, marginals=None)
 
 

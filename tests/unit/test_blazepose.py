@@ -24,6 +24,7 @@ from posegen.geometry import resample
 from posegen.labels import Labels
 from posegen.looks import turned as turned_back
 from posegen.settings import FinetuneSettings, RetainSettings
+from posegen.types import Estimate
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,18 @@ def test_an_aligned_crop_undoes_a_turn_of_the_image(estimator, people) -> None:
     expected = turned_back(upright, angle).joints
     assert distance(aligned.joints, expected) < 0.03
     assert distance(estimator.predict(estimator.crop(turned, box)).joints, expected) > 0.2
+
+
+@torch.no_grad()
+def test_a_second_look_at_people_who_lie_sees_them_better(estimator, people) -> None:
+    image, teacher = people
+    n, size = len(image), image.shape[-1]
+    angle = torch.linspace(-1.5, 1.5, n)
+    centre, side = torch.full((n, 2), size / 2), torch.full((n,), float(size))
+    turned = resample(image, centre, side, size, angle=-angle)
+    true = turned_back(Estimate(teacher), angle).joints
+    twice = BlazePose(BlazePose.Options(looks=2))
+    assert distance(twice.predict(turned).joints, true) < 0.9 * distance(estimator.predict(turned).joints, true)
 
 
 def test_gradient_reaches_the_image_and_every_used_parameter(people) -> None:

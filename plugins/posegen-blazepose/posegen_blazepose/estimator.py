@@ -45,8 +45,8 @@ class BlazePose:
         the network learns first that people without a visible face turn their back, and unlearns real photographs."""
         looks: Looks = 1
         """2 looks at people who lean a second time, at the picture turned so that they, as first seen, stand upright in
-        it. Fine-tuning then turns half of such pictures upright by what is known of them. The published
-        pipeline turns a picture by what it saw a frame before."""
+        it. Fine-tuning then turns half of such pictures upright by what is known of them. The published pipeline turns
+        a picture by what it saw a frame before."""
         scale: float = Field(1.25, gt=0, le=1.5)
         """Side of the crop over the longer side of the person's box."""
         checkpoint: Path | None = None
