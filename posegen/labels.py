@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from posegen.body.joints import JOINT_SETS
-from posegen.geometry import rotvec_to_rotmat
+from posegen.geometry import roll_to_rotmat
 from posegen.types import JointSet
 
 ROTATIONS = 24
@@ -62,7 +62,7 @@ class Labels:
     def moved(self, angle: Tensor, size: Tensor, shift: Tensor) -> Labels:
         """Of crops that are moved by ``shift`` (n,2), in heights of the crop right and down, made ``size`` (n,) times
         as large and then turned clockwise about their middle by ``angle`` (n,) radians."""
-        turn = rotvec_to_rotmat(torch.stack([torch.zeros_like(angle), torch.zeros_like(angle), angle], dim=-1))
+        turn = roll_to_rotmat(angle)
         place = (self.place + shift[:, None]) * size[:, None, None]
         return Labels(
             self.joints @ turn.transpose(1, 2),

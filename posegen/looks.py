@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from posegen.body.joints import JOINT_SETS
-from posegen.geometry import resample, rotmat_to_rotvec, rotvec_to_rotmat
+from posegen.geometry import resample, roll_to_rotmat, rotmat_to_rotvec, rotvec_to_rotmat
 from posegen.types import Estimate, JointSet
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def upright(crop: Tensor, angle: Tensor) -> Tensor:
 
 def turned(seen: Estimate, angle: Tensor) -> Estimate:
     """What was seen, turned clockwise about the viewing axis by angle (N,) radians. There are no marginals of that."""
-    turn = _turn(angle)
+    turn = roll_to_rotmat(angle)
     orient = None if seen.global_orient is None else rotmat_to_rotvec(turn @ rotvec_to_rotmat(seen.global_orient))
     camera = seen.camera
     if camera is not None:
@@ -101,7 +101,7 @@ def twice(look: Look, crop: Tensor, joint_set: JointSet, context: Tensor | None 
         return seen
     angle = angle[index]
     if context is not None:  # a camera that rolls sees the crop elsewhere
-        place = (_turn(-angle)[:, :2, :2] @ context[index, :2, None])[..., 0]
+        place = (roll_to_rotmat(-angle)[:, :2, :2] @ context[index, :2, None])[..., 0]
         context = torch.cat([place, context[index, 2:]], dim=1)
     again = turned(look(upright(crop[index], angle), context), angle)
     better = {
@@ -110,8 +110,3 @@ def twice(look: Look, crop: Tensor, joint_set: JointSet, context: Tensor | None 
         if (value := getattr(seen, name)) is not None
     }
     return replace(seen, **better)
-
-
-def _turn(angle: Tensor) -> Tensor:
-    """(N,) radians -> rotations (N,3,3) that turn clockwise in the picture (x right, y down)."""
-    return rotvec_to_rotmat(angle[:, None] * angle.new_tensor([0.0, 0.0, 1.0]))

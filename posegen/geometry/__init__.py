@@ -5,7 +5,7 @@ from __future__ import annotations
 from posegen.geometry.camera import CHEST_HEIGHT, distances, frame, orbit
 from posegen.geometry.crop import box_from_alpha, resample, shown, square
 from posegen.geometry.procrustes import align, similarity
-from posegen.geometry.rotation import rot6d_to_rotmat, rotmat_to_rotvec, rotvec_to_rotmat
+from posegen.geometry.rotation import roll_to_rotmat, rot6d_to_rotmat, rotmat_to_rotvec, rotvec_to_rotmat
 from posegen.geometry.viewpoint import from_spherical, leveled, relative, to_spherical, uniform_sphere, view_rotation
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "orbit",
     "relative",
     "resample",
+    "roll_to_rotmat",
     "rot6d_to_rotmat",
     "rotmat_to_rotvec",
     "rotvec_to_rotmat",

@@ -24,6 +24,11 @@ def rotmat_to_rotvec(matrix: Tensor) -> Tensor:
     return rotvec
 
 
+def roll_to_rotmat(angle: Tensor) -> Tensor:
+    """(N,) radians -> rotations (N,3,3) of camera axes (x right, y down) that turn clockwise in the picture."""
+    return rotvec_to_rotmat(angle[:, None] * angle.new_tensor([0.0, 0.0, 1.0]))
+
+
 def rot6d_to_rotmat(numbers: Tensor) -> Tensor:
     """Six numbers a rotation (...,6) -> rotation matrices (...,3,3) (Zhou et al. 2019), as SPIN lays them out.
 
